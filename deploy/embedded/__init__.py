@@ -1,0 +1,1 @@
+"""Apache Kafka and PostgreSQL as child processes under one home directory, and the supervisor of `caudal up`."""

@@ -1,0 +1,173 @@
+"""`caudal up`: the parts, then the services, kept alive until a signal; and the same in the background."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Event
+
+import psutil
+from pydantic import BaseModel, ConfigDict
+
+from deploy.embedded.children import Children
+from deploy.embedded.errors import EmbeddedError
+from deploy.embedded.home import locked_home, write_private
+from deploy.embedded.parts import Parts, prepare_parts
+from deploy.embedded.process import STOP_SECONDS, Child, same_process
+from deploy.embedded.settings import EmbeddedSettings
+
+TICK_SECONDS = 0.1
+# Services first, then the parts, each with its own deadline.
+FULL_STOP_SECONDS = 2 * STOP_SECONDS + 5
+
+
+class ChildState(BaseModel):
+    """A child as the state file shows it; `started` in seconds since 1970."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    pid: int
+    started: float
+    restarts: int
+    log: Path
+
+
+class State(BaseModel):
+    """What runs in a home, as `state.json` there says; it holds the DSN's password, so only the owner can read it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    pid: int
+    started: float
+    ready: bool = False
+    failed: str | None = None
+    kafka: str | None = None
+    postgres: str | None = None
+    console: str | None = None
+    children: tuple[ChildState, ...] = ()
+
+
+def supervise(
+    settings: EmbeddedSettings,
+    services: Callable[[Parts], Sequence[Child]],
+    console: str | None = None,
+    on_ready: Callable[[State], None] = lambda state: None,
+) -> None:
+    """Run the parts, then the services that `services` names once the parts answer, until SIGTERM, SIGINT or SIGHUP.
+
+    To be called on the main thread. EmbeddedError when something cannot start or keeps dying; all is stopped then too.
+    """
+    with locked_home(settings.home) as home, stop_signals() as stopping:
+        own = State(pid=os.getpid(), started=psutil.Process().create_time(), console=console)
+        try:
+            _run(home, settings, services, stopping, own, on_ready)
+        except EmbeddedError as error:
+            _write(home, own.model_copy(update={"failed": str(error)}))
+            raise
+        (home / "state.json").unlink(missing_ok=True)
+
+
+def read_state(home: Path) -> State | None:
+    """Return what runs in this home, or None where no supervisor is alive there."""
+    state = _read(home)
+    return state if state and same_process(state.pid, state.started) else None
+
+
+def start_detached(home: Path, argv: Sequence[str], seconds: float = 300.0) -> State:
+    """Run `argv`, a command that ends in `supervise`, in a session of its own; return once all is ready.
+
+    EmbeddedError with its sentence if it fails, or if one runs there already. Its output is in `logs/supervisor.log`.
+    """
+    with locked_home(home) as locked:  # told here, where the caller can see it
+        (locked / "state.json").unlink(missing_ok=True)
+        log = locked / "logs" / "supervisor.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+    deadline = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < deadline:
+        state = read_state(home)
+        if state and state.ready:
+            return state
+        time.sleep(TICK_SECONDS)
+    failed = _read(home)
+    stop_detached(home)
+    raise EmbeddedError(failed.failed if failed and failed.failed else f"Caudal did not come up: see {log}.")
+
+
+def stop_detached(home: Path, seconds: float = FULL_STOP_SECONDS) -> bool:
+    """Stop the supervisor of this home and wait until it is gone; False where none runs."""
+    state = read_state(home)
+    process = same_process(state.pid, state.started) if state else None
+    if process is None:
+        return False
+    with suppress(psutil.NoSuchProcess):
+        process.terminate()
+        try:
+            process.wait(seconds)
+        except psutil.TimeoutExpired:
+            process.kill()  # its children are tied to it
+    return True
+
+
+@contextmanager
+def stop_signals() -> Iterator[Event]:
+    """Turn the signals that ask for an end into an event for the time of the block."""
+    stopping = Event()
+    asked = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    before = [signal.signal(one, lambda *_: stopping.set()) for one in asked]
+    try:
+        yield stopping
+    finally:
+        for one, handler in zip(asked, before, strict=True):
+            signal.signal(one, handler)
+
+
+def _run(
+    home: Path,
+    settings: EmbeddedSettings,
+    services: Callable[[Parts], Sequence[Child]],
+    stopping: Event,
+    own: State,
+    on_ready: Callable[[State], None],
+) -> None:
+    _write(home, own)
+    parts, specs = prepare_parts(home, settings)
+    own = own.model_copy(update={"kafka": parts.kafka, "postgres": parts.postgres})
+    children = Children(home)
+    try:
+        children.start(specs)
+        children.wait_ready(stopping=stopping.is_set)
+        if not stopping.is_set():
+            children.start(services(parts))
+            children.wait_ready(stopping=stopping.is_set)
+        own = own.model_copy(update={"ready": not stopping.is_set()})
+        _write(home, _with_children(own, children))
+        if own.ready:
+            on_ready(_with_children(own, children))
+        while not stopping.wait(TICK_SECONDS):
+            if children.mend(time.monotonic()):
+                _write(home, _with_children(own, children))
+    finally:
+        part_names = [spec.name for spec in specs]
+        children.stop([name for name in children.running if name not in part_names])
+        children.stop(part_names)
+
+
+def _with_children(state: State, children: Children) -> State:
+    return state.model_copy(update={"children": tuple(
+        ChildState(name=name, pid=one.process.pid, started=one.started, restarts=children.restarts[name], log=one.log)
+        for name, one in children.running.items())})  # fmt: skip
+
+
+def _write(home: Path, state: State) -> None:
+    write_private(home / "state.json", state.model_dump_json(indent=1))
+
+
+def _read(home: Path) -> State | None:
+    with suppress(FileNotFoundError, ValueError):
+        return State.model_validate_json((home.expanduser().absolute() / "state.json").read_bytes())
+    return None

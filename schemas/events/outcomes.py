@@ -1,0 +1,46 @@
+"""Outcomes: what a CRM reports back, raw and judged."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import AwareDatetime
+
+from schemas.events.event import Event, Part
+
+OUTCOMES = (
+    "lead.accepted", "lead.stage_changed", "visit.planned", "visit.held", "visit.cancelled",
+    "lead.won", "lead.lost", "lead.returned", "order.placed",
+)  # fmt: skip
+
+
+class OutcomeReport(Part):
+    """As a CRM writes it: only the lead's id is required, the type is the CloudEvents type."""
+
+    types: ClassVar[tuple[str, ...]] = OUTCOMES
+
+    lead_id: str
+    occurred_at: AwareDatetime | None = None
+    rep_id: str | None = None
+    stage: str | None = None
+    reason: str | None = None
+    value: float | None = None
+    currency: str | None = None
+    note: str | None = None
+    destination: str | None = None
+    """Set by intake from the caller's key on outcomes.received; ignored elsewhere."""
+
+
+class Outcome(Event):
+    """An outcome that counts: it came from the lead's present or former destination."""
+
+    types: ClassVar[tuple[str, ...]] = OUTCOMES
+
+    lead_id: str
+    destination: str
+    rep_id: str | None = None
+    stage: str | None = None
+    reason: str | None = None
+    value: float | None = None
+    currency: str | None = None
+    note: str | None = None

@@ -1,0 +1,31 @@
+"""Pseudonyms of people: keyed hashes that stand wherever an e-mail or a phone must not (keys, URLs, labels, logs)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import Literal
+
+
+def address_hash(secret: str, kind: Literal["email", "phone"], normalised: str) -> str:
+    """HMAC-SHA256 (64 hex digits) of a normalised address under the installation's secret.
+
+    Raises `ValueError` when the secret is empty, because anybody could then compute the hash of a known address.
+    """
+    return _keyed(secret, kind, normalised)
+
+
+def identity_hash(secret: str, email: str | None, phone: str | None, submission_id: str) -> str:
+    """The address hash of the normalised e-mail, else of the phone, else a hash of the submission's id."""
+    if email:
+        return _keyed(secret, "email", email)
+    if phone:
+        return _keyed(secret, "phone", phone)
+    return _keyed(secret, "submission", submission_id)
+
+
+def _keyed(secret: str, kind: str, value: str) -> str:
+    if not secret:
+        raise ValueError("the installation secret is empty; set CAUDAL_SECRET to 32 or more random characters")
+    text = f"caudal.identity.v1\0{kind}\0{value}".encode("utf-8", "surrogatepass")
+    return hmac.digest(secret.encode(), text, hashlib.sha256).hex()

@@ -1,0 +1,131 @@
+"""Rule books from the operator's side: their models, their defaults, their history on the topic."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.resources import files
+from uuid import uuid4
+
+from pydantic import BaseModel
+
+from schemas import codec
+from schemas.events.event import Event
+from schemas.events.operations import RulesActivated, RulesPublished
+from schemas.topics import RULES_PUBLISHED
+from services.intake.keys import new_key
+from services.intake.rules import SourceRules
+from services.nurture.rules import NurtureRules
+from services.qualify.rules import ScoringRules
+from services.router.rules import Routing as RoutingRules
+from services.runtime.kafka import LogProducer, Reader
+from services.runtime.rulebook import book_version, parse_book
+from services.runtime.transport import Message
+
+MODELS: dict[str, type[BaseModel]] = {
+    "sources": SourceRules,
+    "scoring": ScoringRules,
+    "routing": RoutingRules,
+    "nurture": NurtureRules,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a book's history: published or activated, when, by whom."""
+
+    at: datetime
+    book: str
+    version: str
+    what: str
+    author: str
+    note: str | None
+    body: str | None
+
+
+def default_body(book: str) -> str:
+    """Text of the default book that ships with Caudal."""
+    return files("deploy.rules").joinpath(f"{book}.yaml").read_text(encoding="utf-8")
+
+
+def with_fresh_keys(body: str) -> tuple[str, dict[str, str]]:
+    """The sources book with one fresh key for every HTTP source that has none, and the keys' texts by source."""
+    keys: dict[str, str] = {}
+    model = parse_book("sources", body, SourceRules).rules
+    for name, source in model.sources.items():
+        if source.kind == "http" and not source.keys:
+            keys[name], prefix, digest = new_key()
+            line = f"    keys: [{{prefix: {prefix}, sha256: {digest}}}]"
+            body = re.sub(rf"^  {re.escape(name)}:$", f"  {name}:\n{line}", body, count=1, flags=re.MULTILINE)
+    return body, keys
+
+
+def publish(servers: str, book: str, body: str, author: str, note: str | None = None) -> str:
+    """Publish a text as a version of the book and activate it; its version. Raises `RulesInvalid`."""
+    version = parse_book(book, body, MODELS[book]).version
+    said: list[tuple[str, Event]] = []
+    common = _common()
+    said.append(("rules.published", RulesPublished(
+        **common, book=book, book_version=version, body=body, author=author, note=note)))  # fmt: skip
+    said.append(("rules.activated", RulesActivated(
+        **common, book=book, book_version=version, author=author, note=note)))  # fmt: skip
+    _write(servers, book, said)
+    return version
+
+
+def activate(servers: str, book: str, version: str, author: str, note: str | None = None) -> None:
+    """Point the book at a version published before."""
+    event = RulesActivated(**_common(), book=book, book_version=version, author=author, note=note)
+    _write(servers, book, [("rules.activated", event)])
+
+
+def history(servers: str) -> Iterator[Entry]:
+    """Everything ever said about rule books, oldest first."""
+    reader = Reader(servers, [RULES_PUBLISHED.name])
+    try:
+        for record in reader.to_end():
+            data = codec.read(RULES_PUBLISHED, record.key, record.value, record.headers, "").data
+            what = "published" if isinstance(data, RulesPublished) else "activated"
+            body = data.body if isinstance(data, RulesPublished) else None
+            yield Entry(data.recorded_at, data.book, data.book_version, what, data.author, data.note, body)
+    finally:
+        reader.close()
+
+
+def active_versions(entries: Sequence[Entry]) -> dict[str, str]:
+    """Active version of each book."""
+    return {e.book: e.version for e in entries if e.what == "activated"}
+
+
+def publish_missing_defaults(servers: str) -> dict[str, str]:
+    """Publish the default of every book that has no active version; texts of the API keys made on the way."""
+    active, keys = active_versions(list(history(servers))), {}
+    for book in MODELS:
+        if book not in active:
+            body = default_body(book)
+            if book == "sources":
+                body, keys = with_fresh_keys(body)
+            publish(servers, book, body, "caudal up", "default")
+    return keys
+
+
+def _common() -> dict[str, object]:
+    now, cause = datetime.now(UTC), str(uuid4())
+    return {"occurred_at": now, "recorded_at": now, "cause_id": cause, "correlation_id": cause}
+
+
+def _write(servers: str, book: str, said: Sequence[tuple[str, Event]]) -> None:
+    producer = LogProducer(servers, "caudal-cli")
+    try:
+        producer.publish([
+            Message(RULES_PUBLISHED.name, book.encode(), event.model_dump_json(exclude_none=True).encode(),
+                    codec.write(str(uuid4()), event_type, "caudal/cli"))
+            for event_type, event in said
+        ], lambda: True)  # fmt: skip
+    finally:
+        producer.close()
+
+
+__all__ = ["MODELS", "Entry", "activate", "active_versions", "book_version", "default_body", "history", "publish"]

@@ -1,0 +1,98 @@
+"""Intake's HTTP server: `python -m services.intake`. Several processes may share one port."""
+
+from __future__ import annotations
+
+import multiprocessing.connection
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from types import FrameType
+
+import uvicorn
+
+from schemas.topics import ACTIVITIES_RECEIVED, CONSENTS_RECEIVED, LEADS_RECEIVED, OUTCOMES_RECEIVED, RULES_PUBLISHED
+from services.intake.app import build_app
+from services.intake.book import SourcesBook
+from services.intake.gateway import KafkaGateway
+from services.intake.settings import IntakeSettings
+from services.runtime import logs
+from services.runtime.errors import SettingsInvalid
+from services.runtime.kafka import Reader
+
+_WRITES = (LEADS_RECEIVED, ACTIVITIES_RECEIVED, CONSENTS_RECEIVED, OUTCOMES_RECEIVED)
+_DRAIN_S = 10  # longer than any request can take
+
+
+def main() -> None:
+    """Serve until told to stop; with several workers, until one of them dies."""
+    settings = IntakeSettings()
+    if len(settings.secret) < 32:
+        raise SettingsInvalid(f"CAUDAL_SECRET has {len(settings.secret)} characters; set 32 or more random ones")
+    if settings.intake_workers == 1:
+        serve(settings)
+    else:
+        sys.exit(_supervise(settings))
+
+
+def serve(settings: IntakeSettings) -> None:
+    """One server process: listens, answers, and on SIGTERM finishes what it has begun."""
+    logs.configure("intake", settings.log_level)
+    sys.setswitchinterval(0.001)  # the producer's thread carries our answers: it must get its turn quickly
+    listener = _listen(settings.intake_host, settings.intake_port)
+    gateway = KafkaGateway(
+        settings.kafka, [t.name for t in _WRITES], f"intake-{settings.worker}", settings.intake_in_flight
+    )
+    sources = SourcesBook(lambda: Reader(settings.kafka, [RULES_PUBLISHED.name]))
+    app = build_app(gateway, sources, settings.secret, lambda: datetime.now(UTC))
+    config = uvicorn.Config(
+        app, loop="uvloop", http="httptools", ws="none", lifespan="off", access_log=False, log_config=None,
+        server_header=False, date_header=False, timeout_keep_alive=30, timeout_graceful_shutdown=_DRAIN_S, backlog=4096,
+        proxy_headers=False,
+    )  # fmt: skip
+    signal.signal(signal.SIGTERM, _leave)  # uvicorn raises the signal again once it has drained
+    sources.start()
+    gateway.start()
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        gateway.close()
+        sources.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.bind((host, port))
+    listener.set_inheritable(True)
+    return listener
+
+
+def _supervise(settings: IntakeSettings) -> int:
+    """Run the workers. The first that ends ends all: whoever started us starts us again."""
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=serve, args=(settings,)) for _ in range(settings.intake_workers)]
+    for worker in workers:
+        worker.start()
+    signal.signal(signal.SIGTERM, lambda *_: _stop(workers))
+    signal.signal(signal.SIGINT, lambda *_: _stop(workers))
+    multiprocessing.connection.wait([worker.sentinel for worker in workers])
+    _stop(workers)
+    for worker in workers:
+        worker.join(_DRAIN_S + 10)
+    return max((abs(worker.exitcode or 0) for worker in workers), default=0)
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
+
+
+def _stop(workers: Sequence[multiprocessing.process.BaseProcess]) -> None:
+    for worker in workers:
+        worker.terminate()
+
+
+if __name__ == "__main__":
+    main()

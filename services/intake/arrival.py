@@ -1,0 +1,78 @@
+"""One item as it arrived, and what is said to its sender."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from schemas.events.event import derived_id
+from services.intake.rules import Source
+from services.intake.values import is_scalar, text
+from services.runtime.verdict import Outgoing
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One item from one source. `raw` is its text as sent; `key` names it where the sender gave it a name beside it."""
+
+    source: Source
+    content: Mapping[str, Any]
+    raw: str
+    key: str | None
+    received_at: datetime
+    recorded_at: datetime
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with one field: a code to branch on, a sentence to read."""
+
+    field: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The item is good: its id, and the events that must be on the log before its sender is told so."""
+
+    id: str
+    events: tuple[Outgoing, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The item is not good, and why; never empty."""
+
+    faults: tuple[Fault, ...]
+
+
+Reader = Callable[[Arrival], Accepted | Refused]
+
+
+def refused(field: str, code: str, message: str) -> Refused:
+    """A refusal for one reason."""
+    return Refused((Fault(field, code, message),))
+
+
+def own_key(arrival: Arrival) -> str | None:
+    """The source's own key of the item, a number or a text alike; else the name that came with the request."""
+    field = arrival.source.id_field
+    value = arrival.content.get(field) if field else None
+    own = text(value) if is_scalar(value) else None
+    return own or arrival.key
+
+
+def body_hash(arrival: Arrival) -> str:
+    """SHA-256 of the item as sent, in hex."""
+    return sha256(arrival.raw.encode()).hexdigest()
+
+
+def arrival_id(arrival: Arrival, kind: str) -> str:
+    """The item's id: from its key; without one from its bytes and the UTC day, so that a repeat gets the same id."""
+    key = own_key(arrival) or f"{body_hash(arrival)}|{arrival.received_at.date().isoformat()}"
+    return derived_id(f"{arrival.source.name}|{key}", kind)

@@ -1,0 +1,110 @@
+"""Reading a request's body within bounds of size and time, and its items in whatever form they come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from services.intake.answers import Problem
+from services.intake.parse import Unparsed, form_text, gathered, item_text, pairs_text, parse_form, parse_json
+
+MOST_BYTES = 8_388_608
+MOST_ITEM_BYTES = 262_144
+MOST_ITEMS = 1000
+_BODY_WITHIN_S = 15.0
+_SWALLOW_BYTES = 33_554_432  # of a refused body; the connection of a larger one is cut
+
+TOO_LARGE = Problem(413, "too_large", f"the body is larger than {MOST_BYTES} bytes; send fewer leads in one batch")
+ITEM_TOO_LARGE = Problem(413, "too_large", f"one item has at most {MOST_ITEM_BYTES} bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """The items of one request, each with its text as sent; a batch is answered item by item."""
+
+    contents: tuple[Any, ...]
+    raws: tuple[str, ...]
+    batch: bool
+
+
+async def read_body(request: Request) -> bytes | Problem:
+    """The whole body, or why it was not taken."""
+    length = int(request.headers.get("content-length", "0")[:20])  # the HTTP parser lets only digits pass
+    if length > MOST_BYTES:
+        return TOO_LARGE.closing(length > _SWALLOW_BYTES)
+    try:
+        async with asyncio.timeout(_BODY_WITHIN_S):
+            return await _received(request)
+    except TimeoutError:
+        return Problem(408, "too_slow", f"the body did not arrive within {_BODY_WITHIN_S:.0f} s", close=True)
+
+
+async def _received(request: Request) -> bytes | Problem:
+    message = await request.receive()
+    first: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        return first
+    chunks, size = [first], len(first)
+    while message.get("more_body"):
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            return Problem(400, "cut_off", "the body was cut off")
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > MOST_BYTES:
+            return TOO_LARGE.closing(True)
+    return b"".join(chunks)
+
+
+async def read_items(content_type: str, body: bytes) -> Items | Problem:
+    """The items in a body: a JSON object, array or `{"leads": [...]}`, or a form. JSON is often mislabelled: look."""
+    start = body[:64].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    if not start and not body.strip():
+        return Problem(400, "empty_body", "the body is empty; send a JSON object or a form")
+    if start not in (b"{", b"["):
+        kind = content_type.partition(";")[0].strip().lower()
+        if kind == "application/x-www-form-urlencoded":
+            return _single(parse_form(body), body, form=True)
+        if kind == "multipart/form-data":
+            return await _multipart(content_type, body)
+    content = parse_json(body)
+    leads = content.get("leads") if isinstance(content, dict) else content
+    return _batch(leads) if isinstance(leads, list) else _single(content, body)
+
+
+def _single(content: Any, body: bytes, form: bool = False) -> Items | Problem:
+    if isinstance(content, Unparsed):
+        return Problem(400, content.code, content.message)
+    if len(body) > MOST_ITEM_BYTES:
+        return ITEM_TOO_LARGE
+    return Items((content,), (form_text(body) if form else body.decode(),), batch=False)
+
+
+def _batch(contents: list[Any]) -> Items | Problem:
+    if not contents:
+        return Problem(422, "empty_batch", "the batch is empty; send at least one item")
+    if len(contents) > MOST_ITEMS:
+        return Problem(413, "too_many", f"a batch has at most {MOST_ITEMS} items, this one has {len(contents)}")
+    return Items(tuple(contents), tuple(map(item_text, contents)), batch=True)
+
+
+async def _multipart(content_type: str, body: bytes) -> Items | Problem:
+    """The text fields of a multipart form; files are not taken."""
+    if len(body) > MOST_ITEM_BYTES:
+        return ITEM_TOO_LARGE
+
+    async def stream() -> AsyncGenerator[bytes, None]:
+        yield body
+
+    try:
+        headers = Request({"type": "http", "headers": [(b"content-type", content_type.encode("latin-1"))]}).headers
+        form = await MultiPartParser(headers, stream(), max_files=0, max_fields=500).parse()
+    except MultiPartException as error:
+        return Problem(400, "bad_form", f"the form cannot be read: {error.message}")
+    pairs = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+    return Items((gathered(pairs),), (pairs_text(pairs),), batch=False)

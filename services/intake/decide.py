@@ -1,0 +1,42 @@
+"""Sources of kind `kafka`: what a platform wrote on its topic becomes a lead, with the checks and ids of HTTP."""
+
+from __future__ import annotations
+
+from services.intake.arrival import Accepted, Arrival, Reader, Refused
+from services.intake.parse import Unparsed, parse_json
+from services.intake.rules import SOURCE_TOPIC, Source
+from services.intake.submission import read_lead
+from services.runtime.verdict import Context, Dead, Emit, Incoming, Verdict
+
+_LARGEST = 262_144
+
+
+def decide(event: Incoming, secret: str, context: Context) -> Verdict:
+    """The lead in one record, or why there is none in it."""
+    source = _source(event.topic, context)
+    if source is None:
+        return Dead("unknown_source", f"{event.topic} is no source of kind kafka in book sources; add it there")
+    if len(event.body) > _LARGEST:
+        return Dead("too_large", f"{len(event.body)} bytes; a submission has at most {_LARGEST}")
+    content = parse_json(event.body)
+    if isinstance(content, Unparsed):
+        return Dead(content.code, content.message)
+    if not isinstance(content, dict):
+        return Dead("not_an_object", "the record's value must be one JSON object")
+    raw = event.body.decode()
+    arrival = Arrival(source, content, raw, event.id, event.timestamp, context.now, secret)
+    return _verdict(read_lead, arrival)
+
+
+def _source(topic: str, context: Context) -> Source | None:
+    name = SOURCE_TOPIC.fullmatch(topic)
+    source: Source | None = context.books["sources"].rules.sources.get(name[1]) if name else None
+    return source if source is not None and source.kind == "kafka" else None
+
+
+def _verdict(read: Reader, arrival: Arrival) -> Verdict:
+    match read(arrival):
+        case Accepted(_, events):
+            return Emit(events)
+        case Refused(faults):
+            return Dead(faults[0].code, "; ".join(fault.message for fault in faults))

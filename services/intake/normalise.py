@@ -1,0 +1,84 @@
+"""E-mail and telephone, normalised once for everybody downstream."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+import idna
+import phonenumbers
+
+from schemas.events.leads import Quality
+
+_EMAIL = re.compile(
+    r'[^\s@<>"(),:;\\\x00-\x1f\x7f]{1,64}@'
+    r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,10}[a-z][a-z0-9-]{0,61}[a-z0-9]"
+)
+_ROLE_NAMES = (
+    "abuse accounts admin administracion administrador atencion ayuda billing clientes comercial compras contabilidad "
+    "contact contacto direccion empleo enquiries facturacion hello help hola hostmaster hr info informacion jobs "
+    "mail marketing noreply no-reply office oficina pedidos postmaster press prensa purchasing recepcion reception "
+    "rrhh sales secretaria service soporte support team ventas webmaster"
+)
+_ROLES = frozenset(_ROLE_NAMES.split())
+_DOTLESS = frozenset({"gmail.com", "googlemail.com"})
+_COUNTRIES = {
+    "spain": "ES", "españa": "ES", "espana": "ES", "portugal": "PT", "france": "FR", "francia": "FR",
+    "germany": "DE", "alemania": "DE", "deutschland": "DE", "italy": "IT", "italia": "IT",
+    "united kingdom": "GB", "uk": "GB", "reino unido": "GB", "ireland": "IE", "irlanda": "IE",
+    "united states": "US", "usa": "US", "estados unidos": "US", "eeuu": "US", "mexico": "MX", "méxico": "MX",
+    "argentina": "AR", "chile": "CL", "colombia": "CO", "peru": "PE", "perú": "PE", "ecuador": "EC", "uruguay": "UY",
+}  # fmt: skip
+
+
+def email(written: str | None) -> tuple[str | None, Quality]:
+    """The address to write to (lower case, domain in ASCII) and how good it is; None where it cannot be one."""
+    if not written:
+        return None, "missing"
+    local, at, domain = written.strip().lower().removeprefix("mailto:").rpartition("@")
+    address = f"{local}{at}{_ascii(domain.rstrip('.'))}"
+    if len(address) > 254 or ".." in local or not _EMAIL.fullmatch(address):
+        return None, "invalid"
+    return address, "role" if local.partition("+")[0] in _ROLES else "ok"
+
+
+def fold_email(address: str) -> str:
+    """The form that identity rests on: without `+tag`; for Gmail without dots, under one domain."""
+    local, _, domain = address.rpartition("@")
+    local = local.partition("+")[0] or local
+    if domain in _DOTLESS:
+        return f"{local.replace('.', '') or local}@gmail.com"
+    return f"{local}@{domain}"
+
+
+def region_of(country: str | None, default: str | None) -> str | None:
+    """Two-letter region for reading national numbers: from the country as written, else the source's default."""
+    if not country:
+        return default
+    code = _COUNTRIES.get(country.lower(), country.upper())
+    return code if code in phonenumbers.SUPPORTED_REGIONS else default
+
+
+@lru_cache(maxsize=8192)
+def phone(written: str | None, region: str | None) -> tuple[str | None, Quality]:
+    """E.164 and how good the number is; None where it cannot be one. Cached: parsing costs about 20 µs."""
+    if not written:
+        return None, "missing"
+    try:
+        number = phonenumbers.parse(written.removeprefix("tel:")[:60], region)
+    except phonenumbers.NumberParseException:
+        return None, "invalid"
+    valid = phonenumbers.is_valid_number(number)
+    if not valid and not phonenumbers.is_possible_number(number):
+        return None, "invalid"
+    e164 = f"+{number.country_code}{phonenumbers.national_significant_number(number)}"
+    return e164, "ok" if valid and len(set(e164[-7:])) > 1 else "implausible"
+
+
+def _ascii(domain: str) -> str:
+    if domain.isascii():
+        return domain
+    try:
+        return idna.encode(domain, uts46=True).decode()
+    except idna.IDNAError:
+        return domain

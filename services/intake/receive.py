@@ -1,0 +1,102 @@
+"""One posted request from its key to its answer: authenticate, read, map, publish."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from schemas import codec
+from services.intake import keys
+from services.intake.answers import UNAUTHORIZED, Problem, batch_response, problem_response, refusal, single_response
+from services.intake.arrival import Accepted, Arrival, Reader, Refused, refused
+from services.intake.body import MOST_ITEM_BYTES, Items, read_body, read_items
+from services.intake.gateway import Gateway
+from services.intake.rules import Source
+from services.runtime.transport import Message
+from services.runtime.verdict import Book, Outgoing
+
+_SOURCE = "caudal/intake"
+_MOST_VALUE_BYTES = 1_000_000  # Kafka's limit of a record, less its headers
+_ITEMS_AT_ONCE = 50  # then others get their turn on the loop
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What every route needs. `sources` gives the book in force or raises `Unavailable`; `now` is in UTC."""
+
+    gateway: Gateway
+    sources: Callable[[], Book]
+    secret: str
+    now: Callable[[], datetime]
+
+
+def authenticated(intake: Intake, request: Request, name: str) -> Source | Problem:
+    """The source whose key this is, if it may send `name`."""
+    source = keys.verify(intake.sources().rules, keys.presented(request.headers))
+    if source is None:
+        return UNAUTHORIZED
+    if name not in source.accepts:
+        return Problem(403, "forbidden", f"this key may not send {name}; it may send {', '.join(source.accepts)}")
+    return source
+
+
+async def take(intake: Intake, request: Request, source: Source, reader: Reader) -> Response:
+    """Read the items, publish the good ones, answer. Raises `Unavailable` when the broker may not have all of them."""
+    body = await read_body(request)
+    if isinstance(body, Problem):
+        return problem_response(body)
+    key = request.headers.get("idempotency-key")
+    if key is not None and not 0 < len(key) <= 255:
+        return problem_response(Problem(400, "bad_key", "Idempotency-Key has 1 to 255 characters"))
+    items = await read_items(request.headers.get("content-type", ""), body)
+    if isinstance(items, Problem):
+        return problem_response(items)
+    results = await _read_all(intake, source, reader, items, key)
+    messages = [message(event) for result in results if isinstance(result, Accepted) for event in result.events]
+    if messages:
+        await intake.gateway.publish(messages)
+    if items.batch:
+        return batch_response(results)
+    only = results[0]
+    return single_response(only) if isinstance(only, Accepted) else problem_response(refusal(only))
+
+
+def message(event: Outgoing) -> Message:
+    """The record of an event."""
+    value = None if event.value is None else event.value.encode()
+    return Message(event.topic.name, event.key.encode(), value, codec.write(event.id, event.type, _SOURCE))
+
+
+async def _read_all(
+    intake: Intake, source: Source, reader: Reader, items: Items, key: str | None
+) -> Sequence[Accepted | Refused]:
+    now = intake.now()
+    results: list[Accepted | Refused] = []
+    for index, (content, raw) in enumerate(zip(items.contents, items.raws, strict=True)):
+        if index and index % _ITEMS_AT_ONCE == 0:
+            await asyncio.sleep(0)
+        own = f"{key}#{index}" if key and items.batch else key
+        results.append(_read_one(reader, Arrival(source, content, raw, own, now, now, intake.secret)))
+    return results
+
+
+def _read_one(reader: Reader, arrival: Arrival) -> Accepted | Refused:
+    if not isinstance(arrival.content, dict):
+        return refused("", "not_an_object", "an item must be a JSON object with named fields")
+    if len(arrival.raw) > MOST_ITEM_BYTES:
+        return refused("", "too_large", f"one item has at most {MOST_ITEM_BYTES} bytes")
+    result = reader(arrival)
+    if isinstance(result, Accepted) and any(map(_too_large, result.events)):
+        return refused("", "too_large", "the item is too large for one record; send shorter fields")
+    return result
+
+
+def _too_large(event: Outgoing) -> bool:
+    """A character has at most four bytes, so most events need no encoding to be known small enough."""
+    value = event.value or ""
+    return len(value) * 4 > _MOST_VALUE_BYTES and len(value.encode()) > _MOST_VALUE_BYTES

@@ -1,0 +1,18 @@
+"""Intake's settings."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from services.runtime.settings import RuntimeSettings
+
+
+class IntakeSettings(RuntimeSettings):
+    """Intake: HTTP address, and how many records may wait for the broker."""
+
+    intake_host: str = Field(default="127.0.0.1", description="Address that intake listens on")
+    intake_port: int = Field(default=8080, ge=0, le=65535, description="Port that intake listens on; 0: a free one")
+    intake_in_flight: int = Field(
+        default=10_000, ge=1, le=1_000_000, description="Most records that wait for an acknowledgement; then 503"
+    )
+    intake_workers: int = Field(default=1, ge=1, le=64, description="Intake processes that share the port")

@@ -1,0 +1,68 @@
+"""Values as senders write them, made plain: text, truth, amounts, moments."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+_TRUE = frozenset({"true", "1", "yes", "y", "on", "si", "sí", "s", "ok", "accepted", "granted"})
+_NUMBER = re.compile(r"[0-9][0-9.,' ]{0,30}")
+_EPOCH_MS = 100_000_000_000  # a larger number of seconds would lie after the year 5000
+
+
+def is_scalar(value: Any) -> bool:
+    """Whether a value can stand in one field."""
+    return value is None or isinstance(value, str | int | float)
+
+
+def text(value: Any, limit: int = 200) -> str | None:
+    """A scalar as trimmed text of at most `limit` characters, without NUL (PostgreSQL takes none); empty is None."""
+    if not isinstance(value, str):
+        if value is None:
+            return None
+        value = str(value).lower() if isinstance(value, bool) else str(value)
+    if "\x00" in value:
+        value = value.replace("\x00", "")
+    return value.strip()[:limit].rstrip() or None
+
+
+def truth(value: Any) -> bool:
+    """Whether a box counts as ticked: yes, on, 1, true, sí."""
+    return (text(value) or "").lower() in _TRUE
+
+
+def amount(written: str | None) -> float | None:
+    """The first number in a text, in European or English notation: `1.500,50 €`, `$1,500.50`, `1500`."""
+    found = _NUMBER.search(written or "")
+    if not found:
+        return None
+    digits = found.group().replace(" ", "").replace("'", "").rstrip(".,")
+    mark = max(digits.rfind("."), digits.rfind(","))
+    if mark >= 0 and (_only_groups(digits) or mark == -1):
+        return float(re.sub("[.,]", "", digits))
+    whole, fraction = (digits[:mark], digits[mark + 1 :]) if mark >= 0 else (digits, "")
+    number = float(f"{re.sub('[.,]', '', whole) or '0'}.{fraction or '0'}")
+    return number if math.isfinite(number) else None
+
+
+def _only_groups(digits: str) -> bool:
+    """Whether every mark parts thousands: one kind of mark, three digits after each."""
+    first, *groups = re.split("[.,]", digits)
+    one_kind = not ("." in digits and "," in digits)
+    return one_kind and 0 < len(first) <= 3 and first != "0" and all(len(group) == 3 for group in groups)
+
+
+def moment(value: Any, latest: datetime) -> datetime:
+    """ISO 8601 text or a Unix time in seconds or milliseconds; `latest` where it is unreadable or lies after it."""
+    try:
+        if isinstance(value, str) and not value.strip().isdigit():
+            read = datetime.fromisoformat(value.strip())
+        else:
+            number = float(value)
+            read = datetime.fromtimestamp(number / 1000 if number > _EPOCH_MS else number, UTC)
+        read = read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError, OSError):
+        return latest
+    return min(read, latest)

@@ -1,0 +1,115 @@
+"""How a lead's assignment changes: handed over, parked, updated, closed. Each step is told with the next version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from schemas.events.assignments import Assignment, Owner
+from schemas.events.event import Reason
+from schemas.events.leads import LeadState
+from schemas.topics import LEADS_ASSIGNED
+from services.router.choice import Nobody, Turn, choose
+from services.router.rules import Routing
+from services.router.world import Holder, Lead, World
+from services.runtime.verdict import Book, Context, Outgoing, outgoing
+
+BOOK = "routing"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a lead changes, and when; for a clock's work also when it was due and what had been applied by then."""
+
+    id: str
+    correlation_id: str
+    occurred_at: datetime
+    now: datetime
+    due_at: datetime | None = None
+    applied_until: datetime | None = None
+
+
+def route(
+    world: World, lead: Lead, state: LeadState, context: Context, cause: Cause, why: tuple[Reason, ...] = ()
+) -> Outgoing:
+    """Hand the lead to whoever's turn it is, or park it with the reason. `why` it is on the move comes first."""
+    book = context.books[BOOK]
+    choice = choose(book.rules, state, world.standings, world.absent, lead.tried)
+    if isinstance(choice, Turn):
+        return hand_over(world, lead, state, choice, book, cause, why)
+    return park(world, lead, state, choice, book, cause, why)
+
+
+def hand_over(
+    world: World, lead: Lead, state: LeadState, turn: Turn, book: Book, cause: Cause, why: tuple[Reason, ...] = ()
+) -> Outgoing:
+    """Give the lead to the chosen rep: `lead.assigned` to the first, `lead.reassigned` to any later one."""
+    rules: Routing = book.rules
+    world.release(lead)
+    before, rep = world.hand_over(turn), turn.rep
+    owner = Owner(
+        rep_id=rep.id, name=rep.name, pool=turn.pool, destination=rep.destination,
+        number=before.number + 1, load=before.open_leads, capacity=rep.capacity,
+    )  # fmt: skip
+    held = replace(lead, holders=(*lead.holders, Holder(rep.id, rep.destination)), pool=turn.pool, retry_at=None)
+    return tell(
+        world, held, "lead.reassigned" if lead.holders else "lead.assigned", cause,
+        state="assigned", lead=state, owner=owner, previous_owner=lead.tried[-1] if lead.holders else None,
+        attempt=len(held.holders), assigned_at=cause.now, stage=None,
+        respond_by=cause.now + rules.first_response.within(state.warmth),
+        reasons=(*why, *turn.reasons), rules_version=book.version,
+    )  # fmt: skip
+
+
+def park(
+    world: World, lead: Lead, state: LeadState, nobody: Nobody, book: Book, cause: Cause, why: tuple[Reason, ...] = ()
+) -> Outgoing:
+    """Take the lead from its holder, if any, and keep it for a retry, or for a person where waiting cannot help."""
+    was_parked = lead.state == "parked"
+    world.release(lead)
+    parked = replace(lead, pool=nobody.pool, retry_at=cause.now if nobody.may_pass else None)
+    return tell(
+        world, parked, "lead.updated" if was_parked else "lead.parked", cause,
+        state="parked", lead=state, owner=None, previous_owner=lead.tried[-1] if lead.holders else None,
+        attempt=len(lead.holders), assigned_at=None, respond_by=None, stage=None,
+        reasons=(*why, *nobody.reasons), rules_version=book.version,
+    )  # fmt: skip
+
+
+def update(world: World, lead: Lead, state: LeadState, cause: Cause) -> Outgoing:
+    """Tell what qualify found out since; the assignment stays as it is."""
+    return tell(world, lead, "lead.updated", cause, lead=state)
+
+
+def close(world: World, lead: Lead, status: str, cause: Cause, state: LeadState | None = None) -> Outgoing | None:
+    """End the lead as won or lost, and free its holder. None where nothing had been told of it yet."""
+    told = lead.last_told()
+    if told is None:
+        world.put(replace(lead, state="closed", stage=status))
+        return None
+    world.release(lead)
+    ended = (state or told.lead).model_copy(update={"status": status})
+    return tell(
+        world, replace(lead, retry_at=None), "lead.closed", cause,
+        state="closed", lead=ended, stage=status, respond_by=None,
+    )  # fmt: skip
+
+
+def tell(world: World, lead: Lead, kind: str, cause: Cause, /, **changes: Any) -> Outgoing:
+    """The next version of the lead's state on leads.assigned, folded into its row."""
+    facts: dict[str, Any] = {
+        "occurred_at": cause.occurred_at, "recorded_at": cause.now, "cause_id": cause.id,
+        "correlation_id": cause.correlation_id, "version": lead.version + 1, "due_at": cause.due_at,
+        "applied_until": cause.applied_until, "lead_id": lead.lead_id, "seen_version": lead.seen_version,
+        "stage": lead.stage, "respond_by": lead.respond_by, **changes,
+    }  # fmt: skip
+    before = lead.last_told()
+    told = before.model_copy(update=facts) if before else Assignment(**facts)
+    event = outgoing(LEADS_ASSIGNED, kind, lead.lead_id, told)
+    world.put(replace(
+        lead, version=told.version, state=told.state, stage=told.stage, respond_by=told.respond_by,
+        rules_version=told.rules_version, correlation_id=cause.correlation_id,
+        event_id=event.id, event_type=kind, document=event.value, told=told,
+    ))  # fmt: skip
+    return event

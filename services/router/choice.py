@@ -1,0 +1,187 @@
+"""Whom a lead goes to: territory, pool, who can take it, and whose turn it is.
+
+Turns follow *earliest eligible virtual deadline first* (Stoica and Abdel-Wahab, 1995): stride scheduling with one more
+condition. A rep's pass is the sum of 1/weight over its turns. Whoever is not ahead of the weighted mean of all passes
+is owed a lead, and among those the one whose next turn ends first gets it. Plain stride can leave a rep as many leads
+from its share as there are reps; this never leaves anyone more than one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from schemas.events.event import Reason
+from schemas.events.leads import LeadState
+from services.router.rules import WARMTHS, Rep, Routing
+
+TURN = 720_720_000
+"""Pass of one turn at weight 1. Divisible by most weights, so that passes stay whole numbers and ties stay ties."""
+
+OBSTACLES = {
+    "absent": "all_absent",
+    "full": "all_full",
+    "product_line": "no_skill",
+    "warmth": "too_cold",
+    "tried": "all_tried",
+}
+"""Why a rep is skipped, and what a lead is parked with where that holds for the whole pool."""
+
+OF_THE_REP = frozenset(("absent", "full"))
+"""Obstacles of the rep, not of this lead: they can pass by themselves, and they earn no claim to later leads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known of one rep beside the rules. `number` counts its assignments, `passes` its turns by pool."""
+
+    rep_id: str
+    open_leads: int = 0
+    number: int = 0
+    passes: Mapping[str, int] = field(default_factory=dict)
+
+
+Standings = Mapping[str, Standing]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The rep that takes the lead, and the passes in that pool which the choice moved."""
+
+    pool: str
+    rep: Rep
+    passes: Mapping[str, int]
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Nobody:
+    """Why nobody takes the lead, and whether that can pass by itself."""
+
+    pool: str | None
+    reasons: tuple[Reason, ...]
+    may_pass: bool = True
+
+
+def choose(
+    rules: Routing, lead: LeadState, standings: Standings, absent: Container[str], tried: Container[str] = ()
+) -> Turn | Nobody:
+    """The rep that takes this lead now. The same arguments always give the same answer."""
+    pool, covered = territory(rules, lead)
+    if pool is None:
+        return Nobody(None, (covered,))
+    able, skipped = _sift(rules.members[pool], lead, standings, absent, tried)
+    told = tuple(_skipped(why, reps) for why, reps in skipped.items())
+    if not able:
+        return Nobody(pool, (_parked(pool, skipped), covered, *told), not OF_THE_REP.isdisjoint(skipped))
+    passes = {rep.id: standings[rep.id].passes[pool] for rep in rules.members[pool] if pool in standings[rep.id].passes}
+    away = [rep_id for why in OF_THE_REP for rep_id in skipped.get(why, ())]
+    unable = [rep_id for why in skipped.keys() - OF_THE_REP for rep_id in skipped[why]]
+    rep, moved = take_turn(able, passes, unable, away)
+    load = standings[rep.id].open_leads
+    turn = Reason(code="turn", text=f"{rep.id}: weight {rep.weight}, {load} of {rep.capacity} open leads")
+    return Turn(pool, rep, moved, (covered, turn, *told))
+
+
+def territory(rules: Routing, lead: LeadState) -> tuple[str | None, Reason]:
+    """Pool of the first territory that covers the lead, else the default pool, with the reason."""
+    attributes = _attributes(lead)
+    for line in rules.territories:
+        if all(_matches(attributes[name], values, start) for name, values, start in line.when.tests):
+            return line.pool, Reason(code="territory", text=f"{line.pool}: {line.name}")
+    if rules.default_pool is None:
+        return None, Reason(code="no_pool", text="no territory covers it and there is no default pool")
+    return rules.default_pool, Reason(code="default_pool", text=f"{rules.default_pool}: no territory covers it")
+
+
+def take_turn(
+    able: Sequence[Rep], passes: Mapping[str, int], unable: Sequence[str] = (), away: Sequence[str] = ()
+) -> tuple[Rep, dict[str, int]]:
+    """Whose turn it is, and the passes that change by it.
+
+    Newcomers start at the mean, and the reps `away` do not fall behind it: nobody is flooded on coming (back). Those
+    that are only `unable` to take this lead keep their place.
+    """
+    known = [(rep.weight, passes[rep.id]) for rep in able if rep.id in passes]
+    mean = sum(w * p for w, p in known) // sum(w for w, _ in known) if known else 0
+    now = {rep.id: passes.get(rep.id, mean) for rep in able}
+    total, weight = sum(rep.weight * now[rep.id] for rep in able), sum(rep.weight for rep in able)
+    owed = (rep for rep in able if now[rep.id] * weight <= total)
+    winner = min(owed, key=lambda rep: (now[rep.id] + TURN // rep.weight, rep.id))
+    now |= {rep_id: passes.get(rep_id, mean) for rep_id in unable}
+    now |= {rep_id: max(passes.get(rep_id, mean), mean) for rep_id in away}
+    now[winner.id] += TURN // winner.weight
+    return winner, {rep_id: at for rep_id, at in now.items() if passes.get(rep_id) != at}
+
+
+def open_pools(rules: Routing, loads: Mapping[str, int], absent: Container[str]) -> list[str]:
+    """Pools in which somebody is there and below capacity."""
+    return [
+        pool
+        for pool, reps in rules.members.items()
+        if any(rep.id not in absent and loads.get(rep.id, 0) < rep.capacity for rep in reps)
+    ]
+
+
+def _sift(
+    reps: Sequence[Rep], lead: LeadState, standings: Standings, absent: Container[str], tried: Container[str]
+) -> tuple[list[Rep], dict[str, list[str]]]:
+    able: list[Rep] = []
+    skipped: dict[str, list[str]] = {}
+    for rep in reps:
+        why = _obstacle(rep, lead, standings[rep.id].open_leads, absent, tried)
+        if why is None:
+            able.append(rep)
+        else:
+            skipped.setdefault(why, []).append(rep.id)
+    return able, skipped
+
+
+def _obstacle(rep: Rep, lead: LeadState, load: int, absent: Container[str], tried: Container[str]) -> str | None:
+    if rep.id in tried:
+        return "tried"
+    if rep.product_lines and lead.product_line not in rep.product_lines:
+        return "product_line"
+    if rep.minimum_warmth != "cold" and _warmer(rep.minimum_warmth, lead.warmth):
+        return "warmth"
+    if rep.id in absent:
+        return "absent"
+    return "full" if load >= rep.capacity else None
+
+
+def _warmer(one: str, other: str) -> bool:
+    """Whether `one` is warmer than `other`; a warmth that we do not know is cold."""
+    rank: Mapping[str, int] = {warmth: n for n, warmth in enumerate(WARMTHS)}
+    return rank.get(one, 0) > rank.get(other, 0)
+
+
+def _skipped(why: str, reps: Sequence[str]) -> Reason:
+    return Reason(code=f"skipped_{why}", text=f"{len(reps)}: {', '.join(reps)}")
+
+
+def _parked(pool: str, skipped: Mapping[str, Sequence[str]]) -> Reason:
+    if not skipped:
+        return Reason(code="empty_pool", text=f"{pool} has no reps")
+    if len(skipped) == 1:
+        return Reason(code=OBSTACLES[next(iter(skipped))], text=f"nobody in {pool} can take it")
+    return Reason(code="nobody_free", text=f"nobody in {pool} can take it, for several reasons")
+
+
+def _attributes(lead: LeadState) -> dict[str, str]:
+    contact, origin = lead.contact, lead.origin
+    return {
+        "country": (contact.country or "").casefold(),
+        "region": (contact.region or "").casefold(),
+        "postcode": (contact.postcode or "").casefold(),
+        "phone": contact.phone or "",
+        "language": (contact.language or "").casefold(),
+        "product_line": lead.product_line.casefold(),
+        "warmth": lead.warmth.casefold(),
+        "origin_type": origin.origin_type.casefold(),
+        "channel": (origin.channel or "").casefold(),
+        "source": origin.source.casefold(),
+    }
+
+
+def _matches(found: str, values: tuple[str, ...], start: bool) -> bool:
+    return found.startswith(values) if start else found in values

@@ -1,0 +1,126 @@
+"""The router's SQL: leads first, then reps, keys ascending; reps only where somebody is to be chosen or freed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from schemas.events.leads import LeadQualified
+from schemas.events.outcomes import OutcomeReport
+from services.router.assignment import BOOK
+from services.router.choice import Standing, open_pools
+from services.router.decide import ENDED
+from services.router.outcomes import CLOSING, known_form
+from services.router.rules import Routing
+from services.router.world import Holder, Lead, World
+from services.runtime.postgres import Cursor, load_queries, select
+from services.runtime.service import Published
+from services.runtime.verdict import Context, Incoming
+
+QUERIES = load_queries("services.router")
+COLUMNS = (
+    "lead_id", "version", "seen_version", "state", "stage", "respond_by", "pool", "retry_at", "rules_version",
+    "correlation_id", "event_id", "event_type", "document",
+)  # fmt: skip
+"""Fields of a lead that stand in its row as they are, in the order in which the queries select them."""
+
+CLAIM = 200
+"""Most leads that a clock takes in one transaction."""
+
+
+def gather(cursor: Cursor, events: Sequence[Incoming], context: Context) -> World:
+    """Lock the leads that these events are about, and the reps if any of them needs a choice or frees somebody."""
+    ids = sorted({lead_id for event in events if (lead_id := _lead_id(event))})
+    if not ids:
+        return World()
+    new = [row[0] for row in select(cursor, QUERIES["insert_bare_leads"], {"ids": ids})]
+    known = sorted(set(ids).difference(new))
+    rows = select(cursor, QUERIES["lock_leads"], {"ids": known}) if known else []
+    world = World({lead_id: Lead(lead_id) for lead_id in new} | {row[0]: _lead(row) for row in rows})
+    if any(_needs_reps(event, world) for event in events):
+        _lock_reps(cursor, world, context)
+    return world
+
+
+def apply(cursor: Cursor, world: World) -> None:
+    """Write what the decisions changed."""
+    leads, standings = world.changes()
+    if leads:
+        cursor.execute(QUERIES["save_leads"], _lead_columns(leads))
+    if standings:
+        cursor.execute(QUERIES["save_reps"], {
+            "rep_id": [s.rep_id for s in standings], "open_leads": [s.open_leads for s in standings],
+            "number": [s.number for s in standings], "passes": [json.dumps(dict(s.passes)) for s in standings],
+        })  # fmt: skip
+
+
+def claim_overdue(cursor: Cursor, context: Context) -> World:
+    """Leads whose first response is due and cannot have been reported unread; with all reps, locked."""
+    until = _until(context)
+    rows = select(cursor, QUERIES["claim_overdue"], {"until": until, "limit": CLAIM}) if until else []
+    return _claimed(cursor, rows, context)
+
+
+def claim_parked(cursor: Cursor, context: Context) -> World:
+    """Parked leads that somebody may be able to take by now; with all reps, locked."""
+    until, book = _until(context), context.books[BOOK]
+    if until is None or not select(cursor, QUERIES["any_parked"], {"until": until})[0][0]:
+        return World()
+    rules: Routing = book.rules
+    pools = open_pools(rules, dict(select(cursor, QUERIES["read_loads"])), rules.absent(context.now))
+    claim = {"until": until, "pools": pools, "rules": book.version, "limit": CLAIM}
+    return _claimed(cursor, select(cursor, QUERIES["claim_parked"], claim), context)
+
+
+def published(cursor: Cursor, known: Mapping[str, int]) -> list[Published]:
+    """State, as it must stand on leads.assigned, of those leads whose version is higher than the one known."""
+    asked = {"ids": list(known), "versions": list(known.values())}
+    return [Published(*row) for row in select(cursor, QUERIES["published"], asked)]
+
+
+def _until(context: Context) -> datetime | None:
+    return context.applied_until and min(context.now, context.applied_until)
+
+
+def _claimed(cursor: Cursor, rows: Sequence[tuple[Any, ...]], context: Context) -> World:
+    world = World({row[0]: _lead(row) for row in rows})
+    if rows:
+        _lock_reps(cursor, world, context)
+    return world
+
+
+def _lock_reps(cursor: Cursor, world: World, context: Context) -> None:
+    rules: Routing = context.books[BOOK].rules
+    rows = select(cursor, QUERIES["lock_reps"])
+    if missing := sorted({rep.id for rep in rules.reps}.difference(row[0] for row in rows)):
+        cursor.execute(QUERIES["insert_bare_reps"], {"ids": missing})
+        rows = select(cursor, QUERIES["lock_reps"])
+    world.standings = {row[0]: Standing(*row) for row in rows}
+    world.absent = rules.absent(context.now)
+
+
+def _lead_id(event: Incoming) -> str | None:
+    if isinstance(event.data, LeadQualified):
+        return event.data.lead.lead_id
+    return known_form(event.data.lead_id) if isinstance(event.data, OutcomeReport) else None
+
+
+def _needs_reps(event: Incoming, world: World) -> bool:
+    if isinstance(event.data, LeadQualified):
+        state = world.leads[event.data.lead.lead_id].state
+        return state in ("unknown", "parked") or (state == "assigned" and event.data.lead.status in ENDED)
+    return event.type in CLOSING
+
+
+def _lead(row: tuple[Any, ...]) -> Lead:
+    values = dict(zip((*COLUMNS, "holders"), row, strict=True))
+    return Lead(**values | {"holders": tuple(Holder(*holder.split(":")) for holder in values["holders"].split())})
+
+
+def _lead_columns(leads: Sequence[Lead]) -> dict[str, list[Any]]:
+    return {name: [getattr(lead, name) for lead in leads] for name in COLUMNS} | {
+        "rep_id": [lead.holder.rep_id if lead.holder else None for lead in leads],
+        "holders": [" ".join(f"{h.rep_id}:{h.destination}" for h in lead.holders) for lead in leads],
+    }

@@ -1,0 +1,206 @@
+"""One batch, one transaction: fence, inbox, gather, decide, apply, pending (DESIGN §4)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg2
+import structlog
+
+from schemas.codec import TOMBSTONE
+from services.runtime import fence, frames, waiting
+from services.runtime.dead import dead_letter
+from services.runtime.decode import Decoder, Entry
+from services.runtime.faults import Faults
+from services.runtime.fence import SQL, Epochs
+from services.runtime.frames import Frame
+from services.runtime.inbox import Inbox, State
+from services.runtime.postgres import Cursor, Session, transaction
+from services.runtime.service import Service
+from services.runtime.transport import Partition
+from services.runtime.verdict import Context, Dead, Drop, Emit, Verdict, Wait
+
+log = structlog.get_logger()
+Place = tuple[str, int, int]
+
+
+class Poisoned(Exception):
+    """Deciding this entry failed: it is named, and the batch is decided anew without it."""
+
+    def __init__(self, place: Place, dead: Dead) -> None:
+        super().__init__(dead.detail)
+        self.place, self.dead = place, dead
+
+
+class MetLate(Exception):
+    """An event began to wait for a key of this batch after the batch had looked: gather anew."""
+
+
+@dataclass(slots=True)
+class Result:
+    """What a batch came to: the frames to publish by input partition, and what became of its records."""
+
+    frames: dict[Partition, list[Frame]] = field(default_factory=dict)
+    states: dict[tuple[str, Any], State] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+    dead: Counter[str] = field(default_factory=Counter)
+    dead_places: set[Place] = field(default_factory=set)
+    waits: dict[str, list[Entry]] = field(default_factory=dict)
+    woken: list[Entry] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """Runs batches of one service."""
+
+    service: Service
+    decoder: Decoder
+    inbox: Inbox
+    faults: Faults
+
+    def run(self, session: Session, epochs: Epochs, entries: Sequence[Entry], context: Context) -> Result:
+        """Commit the batch and say what to publish.
+
+        Raises `Fenced` where another owner was met, psycopg2 errors as they come; nothing of the batch stands then.
+        """
+        self.inbox.prepare(session, entries)
+        poisoned: dict[Place, Dead] = {}
+        while True:
+            try:
+                return self._attempt(session, epochs, entries, context, poisoned)
+            except Poisoned as fault:
+                poisoned[fault.place] = fault.dead
+            except MetLate:
+                continue
+
+    def refuse(self, session: Session, epochs: Epochs, entry: Entry, context: Context, dead: Dead) -> Result:
+        """Commit a single entry as a dead letter."""
+        return self._attempt(session, epochs, [entry], context, {entry.place: dead})
+
+    def _attempt(
+        self,
+        session: Session,
+        epochs: Epochs,
+        entries: Sequence[Entry],
+        context: Context,
+        poisoned: Mapping[Place, Dead],
+    ) -> Result:
+        offsets = _next_offsets(entries)
+        with transaction(session) as cursor:
+            fence.advance(cursor, epochs, offsets)
+            fresh = self.inbox.remember(cursor, entries)
+            result = Result()
+            result.counts["duplicate"] = len(entries) - len(fresh)
+            self._handle(cursor, fresh, context, poisoned, result)
+            self.inbox.settle(cursor, result.states)
+            waiting.keep(cursor, result.waits, context.now)
+            waiting.forget(cursor, result.woken)
+            _keep_pending(cursor, offsets, result.frames)
+        return result
+
+    def _handle(
+        self, cursor: Cursor, fresh: Sequence[Entry], context: Context, poisoned: Mapping[Place, Dead], result: Result
+    ) -> None:
+        live = []
+        for entry in fresh:
+            dead = entry.dead or poisoned.get(entry.place)
+            if dead:
+                self._bury(entry, dead, context, result)
+            elif entry.incoming is not None and entry.incoming.type == TOMBSTONE:
+                result.counts["taken"] += 1
+            else:
+                live.append(entry)
+        if not live:
+            return
+        keys = [e.incoming.key for e in live if e.incoming]
+        sleeping = waiting.load(cursor, self.decoder, keys)
+        events = [e.incoming for group in ([live], sleeping.values()) for es in group for e in es if e.incoming]
+        world = self.service.gather(cursor, events, context)
+        if sum(map(len, waiting.load(cursor, self.decoder, keys).values())) != sum(map(len, sleeping.values())):
+            raise MetLate
+        self.faults.passed("in_transaction")
+        self._decide_all(live, sleeping, world, context, poisoned, result)
+        self.service.apply(cursor, world)
+
+    def _decide_all(
+        self, live: Sequence[Entry], sleeping: dict[str, list[Entry]], world: Any, context: Context,
+        poisoned: Mapping[Place, Dead], result: Result,
+    ) -> None:  # fmt: skip
+        for entry in live:
+            verdict = self._decide(entry, world, context)
+            self._note(entry, verdict, context, result, home=entry)
+            if isinstance(verdict, Emit) and entry.incoming:
+                self._wake(entry, sleeping.pop(entry.incoming.key, []), world, context, poisoned, result)
+
+    def _wake(
+        self, waker: Entry, sleepers: Sequence[Entry], world: Any, context: Context,
+        poisoned: Mapping[Place, Dead], result: Result,
+    ) -> None:  # fmt: skip
+        """Decide the events that waited for the key just taken in."""
+        for entry in sleepers:
+            verdict = poisoned.get(entry.place) or self._decide(entry, world, context)
+            if not isinstance(verdict, Wait):
+                self._note(entry, verdict, context, result, home=waker)
+                result.states.setdefault((entry.inbox_id, entry.day), ("done", None))
+                result.woken.append(entry)
+
+    def _decide(self, entry: Entry, world: Any, context: Context) -> Verdict:
+        assert entry.incoming is not None  # noqa: S101 - unreadable entries were buried before
+        try:
+            return self.service.decide(entry.incoming, world, context)
+        except Exception as error:
+            log.exception("handler.failed", topic=entry.record.topic, event_type=entry.incoming.type)
+            detail = f"{type(error).__name__} while deciding {entry.incoming.type}"
+            raise Poisoned(entry.place, Dead("handler_error", detail)) from error
+
+    def _note(self, entry: Entry, verdict: Verdict, context: Context, result: Result, home: Entry) -> None:
+        key = (entry.inbox_id, entry.day)
+        if isinstance(verdict, Dead):
+            self._bury(entry, verdict, context, result)
+            return
+        if isinstance(verdict, Wait):
+            result.waits.setdefault(verdict.key, []).append(entry)
+            result.states[key] = ("waiting", verdict.key[:200])
+            result.counts["waiting"] += 1
+            return
+        if isinstance(verdict, Drop):
+            result.states[key] = ("dropped", verdict.reason)
+            result.dropped[verdict.reason] += 1
+        result.counts["dropped" if isinstance(verdict, Drop) else "emitted" if verdict.events else "taken"] += 1
+        if verdict.events:
+            trace = entry.incoming.traceparent if entry.incoming else None
+            result.frames.setdefault(_partition(home), []).extend(frames.frame(e, trace) for e in verdict.events)
+
+    def _bury(self, entry: Entry, dead: Dead, context: Context, result: Result) -> None:
+        letter = dead_letter(self.service.name, entry, dead, context.now)
+        result.frames.setdefault(_partition(entry), []).append(letter)
+        result.states[entry.inbox_id, entry.day] = ("dead", dead.reason)
+        result.counts["dead"] += 1
+        result.dead[dead.reason] += 1
+        result.dead_places.add(entry.place)
+
+
+def _partition(entry: Entry) -> Partition:
+    return (entry.record.topic, entry.record.partition)
+
+
+def _next_offsets(entries: Sequence[Entry]) -> dict[Partition, int]:
+    return {_partition(e): e.record.offset + 1 for e in entries}
+
+
+def _keep_pending(cursor: Cursor, partitions: Mapping[Partition, int], items: Mapping[Partition, list[Frame]]) -> None:
+    ordered = sorted(partitions)
+    texts = [frames.dump(items.get(p, ())) for p in ordered]
+    cursor.execute(SQL["pending_replace"], {**fence.columns(ordered), "frames": texts})
+
+
+def is_bad_data(error: BaseException) -> bool:
+    """Whether the database refused data (SQLSTATE class 22, 23502, 23514) or could not be given it."""
+    if isinstance(error, psycopg2.Error):
+        code = error.pgcode or ""
+        return code.startswith("22") or code in ("23502", "23514") or isinstance(error, psycopg2.DataError)
+    return isinstance(error, ValueError | TypeError | KeyError | OverflowError)

@@ -1,0 +1,76 @@
+"""Events as text: what `pending` and `outbox` keep between the decision and the log, to the byte."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from schemas import codec
+from services.runtime.transport import Message
+from services.runtime.verdict import Outgoing
+
+_BASE64 = "b64:"
+_NO_KEY = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One event ready for the log. `value` None is a tombstone."""
+
+    topic: str
+    key: bytes | None
+    version: int
+    id: str
+    type: str
+    traceparent: str
+    value: str | None
+
+
+def frame(event: Outgoing, traceparent: str | None) -> Frame:
+    """The frame of an event; it carries on the trace of what caused it."""
+    return Frame(
+        event.topic.name, event.key.encode(), event.version, event.id, event.type, traceparent or "", event.value
+    )
+
+
+def dump(frames: Iterable[Frame]) -> str:
+    """Two lines a frame: its fields separated by tabs, then its value (empty: a tombstone). JSON holds no newline."""
+    return "".join(
+        f"{f.topic}\t{_key_text(f.key)}\t{f.version}\t{f.id}\t{f.type}\t{f.traceparent}\n{f.value or ''}\n"
+        for f in frames
+    )
+
+
+def load(text: str) -> list[Frame]:
+    """The frames in a text that `dump` wrote."""
+    lines = text.split("\n")
+    return [_frame(lines[i], lines[i + 1]) for i in range(0, len(lines) - 1, 2)]
+
+
+def message(frame: Frame, source: str) -> Message:
+    """The record of a frame: the same frame always gives the same bytes."""
+    headers = codec.write(frame.id, frame.type, source, frame.traceparent)
+    value = None if frame.value is None else frame.value.encode()
+    return Message(frame.topic, frame.key, value, headers, frame.version)
+
+
+def _frame(fields: str, value: str) -> Frame:
+    topic, key, version, event_id, event_type, traceparent = fields.split("\t")
+    return Frame(topic, _key_bytes(key), int(version), event_id, event_type, traceparent, value or None)
+
+
+def _key_text(key: bytes | None) -> str:
+    if key is None:
+        return _NO_KEY
+    if len(key) < 200 and key != b"-" and key.isascii() and not key.startswith(b"b64:"):
+        text = key.decode()
+        if text.isprintable():
+            return text
+    return _BASE64 + base64.b64encode(key).decode()
+
+
+def _key_bytes(text: str) -> bytes | None:
+    if text == _NO_KEY:
+        return None
+    return base64.b64decode(text[4:]) if text.startswith(_BASE64) else text.encode()

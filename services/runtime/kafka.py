@@ -1,0 +1,244 @@
+"""Kafka behind the transport protocol. The only module that imports kafka-python."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+from zlib import crc32
+
+import structlog
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.partitioner import Partitioner
+from kafka.structs import OffsetAndMetadata
+
+from schemas.topics import MAX_DEAD_LETTER_BYTES, Topic
+from services.runtime.errors import Unavailable
+from services.runtime.transport import Message, Partition, Record
+
+log = structlog.get_logger()
+REQUEST_MS = 4000
+DELIVERY_MS = 5000
+LINGER_MS = 50
+IN_FLIGHT = 2000  # futures that wait for an acknowledgement at once; kafka-python bounds no memory itself
+
+
+@contextmanager
+def _kafka(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except (KafkaError, OSError, AssertionError) as error:
+        raise Unavailable(f"Kafka failed while {doing}: {type(error).__name__}: {error}") from error
+
+
+class GroupConsumer:
+    """A member of a consumer group (`transport.Consumer`)."""
+
+    def __init__(
+        self, servers: str, group: str, topics: Sequence[str], *, member: str | None, session_ms: int = 6000
+    ) -> None:
+        with _kafka("joining the group"):
+            self._client = KafkaConsumer(
+                *topics, bootstrap_servers=servers.split(","), group_id=group, group_instance_id=member,
+                client_id=member or group, enable_auto_commit=False, auto_offset_reset="earliest",
+                session_timeout_ms=session_ms, heartbeat_interval_ms=500, max_poll_interval_ms=30_000,
+                request_timeout_ms=max(REQUEST_MS, session_ms) + 1000, fetch_max_wait_ms=500,
+                max_partition_fetch_bytes=2 * MAX_DEAD_LETTER_BYTES,
+            )  # fmt: skip
+
+    def poll(self, timeout_s: float, max_records: int) -> list[Record]:
+        """See `transport.Consumer`."""
+        with _kafka("polling"):
+            batches = self._client.poll(timeout_ms=int(timeout_s * 1000), max_records=max_records)
+        return [_record(r) for batch in batches.values() for r in batch]
+
+    def assignment(self) -> frozenset[Partition]:
+        """See `transport.Consumer`."""
+        return frozenset((tp.topic, tp.partition) for tp in self._client.assignment() or ())
+
+    def seek(self, partition: Partition, offset: int) -> None:
+        """See `transport.Consumer`."""
+        with suppress(AssertionError, KafkaError):  # not assigned any more: nothing to seek
+            self._client.seek(TopicPartition(*partition), offset)
+
+    def commit(self, offsets: Mapping[Partition, int], *, wait: bool = False) -> None:
+        """See `transport.Consumer`."""
+        positions = {TopicPartition(*tp): OffsetAndMetadata(offset, "", -1) for tp, offset in offsets.items()}
+        try:
+            if wait:
+                self._client.commit(positions)
+            else:
+                self._client.commit_async(positions, callback=_log_commit)
+        except (KafkaError, OSError, AssertionError) as error:
+            log.info("offsets.not_committed", error=type(error).__name__)
+
+    def ends(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
+        """See `transport.Consumer`."""
+        with _kafka("asking for end offsets"):
+            ends = self._client.end_offsets([TopicPartition(*p) for p in partitions])
+        return {(tp.topic, tp.partition): offset for tp, offset in ends.items()}
+
+    def starts(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
+        """See `transport.Consumer`."""
+        with _kafka("asking for start offsets"):
+            starts = self._client.beginning_offsets([TopicPartition(*p) for p in partitions])
+        return {(tp.topic, tp.partition): offset for tp, offset in starts.items()}
+
+    def partition_counts(self, topics: Sequence[str]) -> Mapping[str, int]:
+        """See `transport.Consumer`."""
+        with _kafka("asking for partitions"):
+            found = {topic: self._client.partitions_for_topic(topic) for topic in topics}
+        return {topic: len(partitions) for topic, partitions in found.items() if partitions}
+
+    def close(self) -> None:
+        """See `transport.Consumer`."""
+        with suppress(KafkaError, OSError):
+            self._client.close(timeout_ms=3000)
+
+
+class Reader:
+    """Reads whole topics without a group: rule books, `verify`, the console."""
+
+    def __init__(self, servers: str, topics: Sequence[str], start: Mapping[Partition, int] | None = None) -> None:
+        with _kafka("opening a reader"):
+            self._client = KafkaConsumer(
+                bootstrap_servers=servers.split(","), enable_auto_commit=False, auto_offset_reset="earliest",
+                request_timeout_ms=REQUEST_MS + 1000, fetch_max_wait_ms=100,
+                max_partition_fetch_bytes=2 * MAX_DEAD_LETTER_BYTES,
+            )  # fmt: skip
+            found = [TopicPartition(t, p) for t in topics for p in sorted(self._client.partitions_for_topic(t) or ())]
+            self._client.assign(found)
+            for tp in found:
+                offset = (start or {}).get((tp.topic, tp.partition))
+                if offset is None:
+                    self._client.seek_to_beginning(tp)
+                else:
+                    self._client.seek(tp, offset)
+        self._partitions = found
+
+    def poll(self, timeout_s: float, max_records: int = 5000) -> list[Record]:
+        """Next records, in order per partition."""
+        with _kafka("reading"):
+            batches = self._client.poll(timeout_ms=int(timeout_s * 1000), max_records=max_records)
+        return [_record(r) for batch in batches.values() for r in batch]
+
+    def ends(self) -> Mapping[Partition, int]:
+        """Offset that the next record of each partition will get."""
+        with _kafka("asking for end offsets"):
+            return {(tp.topic, tp.partition): o for tp, o in self._client.end_offsets(self._partitions).items()}
+
+    def to_end(self, timeout_s: float = 60.0) -> Iterator[Record]:
+        """All records up to the ends as they are now. Raises `Unavailable` when they do not come within the time."""
+        ends = {p: end for p, end in self.ends().items() if end > 0}
+        deadline = time.monotonic() + timeout_s
+        while any(self._position(p) < end for p, end in ends.items()):
+            if time.monotonic() > deadline:
+                raise Unavailable(f"Kafka did not deliver up to {ends} within {timeout_s} s")
+            for record in self.poll(0.2):
+                if record.offset < ends.get((record.topic, record.partition), 0):
+                    yield record
+
+    def _position(self, partition: Partition) -> int:
+        with _kafka("asking for a position"):
+            position: int = self._client.position(TopicPartition(*partition))
+        return position
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        with suppress(KafkaError, OSError):
+            self._client.close()
+
+
+class KeyPartitioner(Partitioner):  # type: ignore[misc]  # kafka-python ships no types
+    """CRC32 of the key, as librdkafka's clients choose by default: the client's own murmur2 in Python costs 10 us."""
+
+    def partition(
+        self, topic: str, key: object, key_bytes: bytes | None, value: object, value_bytes: object, cluster: Any
+    ) -> int:
+        """Number of the partition; records without key go to the first."""
+        return crc32(key_bytes or b"") % len(cluster.partitions_for_topic(topic))
+
+
+class LogProducer:
+    """Writes to Kafka and waits for every acknowledgement (`transport.Producer`)."""
+
+    def __init__(self, servers: str, client_id: str) -> None:
+        with _kafka("opening the producer"):
+            self._client = KafkaProducer(
+                bootstrap_servers=servers.split(","), client_id=client_id, acks="all",
+                partitioner=KeyPartitioner(), linger_ms=LINGER_MS,  # a flush follows every hand-over and waits for none
+                batch_size=131_072, delivery_timeout_ms=DELIVERY_MS, request_timeout_ms=REQUEST_MS,
+                max_block_ms=REQUEST_MS, max_request_size=2 * MAX_DEAD_LETTER_BYTES,
+            )  # fmt: skip
+
+    def publish(self, messages: Sequence[Message], may_send: Callable[[], bool]) -> None:
+        """See `transport.Producer`."""
+        futures: list[Any] = []
+        try:
+            for start in range(0, len(messages), IN_FLIGHT):
+                chunk = messages[start : start + IN_FLIGHT]
+                with _kafka("producing"):
+                    self._hand_over(chunk, may_send, futures)
+        finally:
+            failed = _settle(futures)
+        if failed:
+            raise Unavailable(f"Kafka acknowledged all but {failed} of {len(messages)} records")
+
+    def _hand_over(self, chunk: Sequence[Message], may_send: Callable[[], bool], futures: list[Any]) -> None:
+        for n, m in enumerate(chunk):
+            if n % 50 == 0 and not may_send():
+                raise Unavailable("too long between the check of the fence and the send")
+            futures.append(self._client.send(m.topic, value=m.value, key=m.key, headers=list(m.headers)))
+        self._client.flush(timeout=DELIVERY_MS / 1000 + 1)
+
+    def close(self) -> None:
+        """See `transport.Producer`."""
+        with suppress(KafkaError, OSError):
+            self._client.close(timeout=3)
+
+
+def _settle(futures: Sequence[Any]) -> int:
+    """Wait for every future; how many failed."""
+    failed = 0
+    for future in futures:
+        try:
+            future.get(timeout=DELIVERY_MS / 1000 + 1)
+        except (KafkaError, OSError, AssertionError) as error:
+            failed += 1
+            if failed == 1:
+                log.warning("produce.failed", error=f"{type(error).__name__}: {error}")
+    return failed
+
+
+def _record(r: Any) -> Record:
+    return Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, r.headers)
+
+
+def _log_commit(_offsets: Any, outcome: Any) -> None:
+    if isinstance(outcome, Exception):
+        log.info("offsets.not_committed", error=type(outcome).__name__)
+
+
+def create_topics(servers: str, topics: Sequence[Topic], partitions: int, replication: int = 1) -> tuple[str, ...]:
+    """Create those that do not exist yet, from their declaration; names of the ones created."""
+    with _kafka("creating topics"):
+        admin = KafkaAdminClient(bootstrap_servers=servers.split(","), request_timeout_ms=15_000)
+        try:
+            present = set(admin.list_topics())
+            missing = [t for t in topics if t.name not in present]
+            new = {
+                t.name: {
+                    "num_partitions": 1 if t.single_partition else partitions,
+                    "replication_factor": replication,
+                    "configs": t.config(),
+                }
+                for t in missing
+            }
+            if new:
+                with suppress(TopicAlreadyExistsError):
+                    admin.create_topics(new, wait_for_metadata=True)
+            return tuple(t.name for t in missing)
+        finally:
+            admin.close()

@@ -1,0 +1,163 @@
+-- name: fence_rows
+-- Make sure that every input partition has its fence row.
+INSERT INTO fence (topic, partition)
+SELECT * FROM unnest(%(topics)s::text[], %(partitions)s::int[])
+ON CONFLICT DO NOTHING
+
+-- name: fence_take
+-- Raise the epoch of these partitions and say where they stand.
+WITH wanted AS (
+    SELECT f.topic, f.partition FROM fence f
+    JOIN unnest(%(topics)s::text[], %(partitions)s::int[]) AS w (topic, partition) USING (topic, partition)
+    ORDER BY 1, 2 FOR UPDATE OF f
+)
+UPDATE fence f SET epoch = f.epoch + 1, owner = %(owner)s
+FROM wanted w WHERE f.topic = w.topic AND f.partition = w.partition
+RETURNING f.topic, f.partition, f.epoch, f.next_offset
+
+-- name: fence_advance
+-- Lock the fences of a batch to the commit and move their next offsets; a row that is missing here has another owner.
+WITH mine AS (
+    SELECT f.topic, f.partition, w.next_offset FROM fence f
+    JOIN unnest(%(topics)s::text[], %(partitions)s::int[], %(epochs)s::bigint[], %(offsets)s::bigint[])
+      AS w (topic, partition, epoch, next_offset)
+      ON f.topic = w.topic AND f.partition = w.partition AND f.epoch = w.epoch
+    ORDER BY 1, 2 FOR UPDATE OF f
+)
+UPDATE fence f SET next_offset = greatest(f.next_offset, m.next_offset)
+FROM mine m WHERE f.topic = m.topic AND f.partition = m.partition
+RETURNING f.topic, f.partition
+
+-- name: fence_check
+-- Which of these fences still have the epoch that we took.
+SELECT f.topic, f.partition FROM fence f
+JOIN unnest(%(topics)s::text[], %(partitions)s::int[], %(epochs)s::bigint[]) AS w (topic, partition, epoch)
+  ON f.topic = w.topic AND f.partition = w.partition AND f.epoch = w.epoch
+
+-- name: fence_applied
+-- Note until when all inputs of these partitions are applied, under their epochs.
+UPDATE fence f SET applied_until = greatest(f.applied_until, w.applied_until)
+FROM unnest(%(topics)s::text[], %(partitions)s::int[], %(epochs)s::bigint[], %(moments)s::timestamptz[])
+  AS w (topic, partition, epoch, applied_until)
+WHERE f.topic = w.topic AND f.partition = w.partition AND f.epoch = w.epoch
+
+-- name: applied_until
+-- Moment until which every partition of these topics is applied, with how many of their rows know one.
+SELECT min(applied_until), count(applied_until) FROM fence
+JOIN unnest(%(topics)s::text[], %(counts)s::int[]) AS w (topic, n) USING (topic)
+WHERE partition < n
+
+-- name: inbox_days
+-- Days for which the inbox has a partition.
+SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'inbox'::regclass
+
+-- name: inbox_remember
+-- Remember ids and return those never seen, or dead ones let in again under a higher repair number.
+INSERT INTO inbox (id, day, body_hash, repair)
+SELECT * FROM unnest(%(ids)s::uuid[], %(days)s::date[], %(body_hashes)s::text[], %(repairs)s::int[])
+ON CONFLICT (id, day) DO UPDATE SET state = 'done', reason = NULL, repair = excluded.repair
+  WHERE inbox.state = 'dead' AND excluded.repair > inbox.repair
+RETURNING id
+
+-- name: inbox_remember_data
+-- The same, keeping the events themselves: analytics' facts.
+INSERT INTO inbox (id, day, body_hash, repair, topic, partition, record_offset, type, key, occurred_at, recorded_at, data)
+SELECT * FROM unnest(%(ids)s::uuid[], %(days)s::date[], %(body_hashes)s::text[], %(repairs)s::int[],
+  %(topics)s::text[], %(partitions)s::int[], %(offsets)s::bigint[], %(types)s::text[], %(keys)s::text[],
+  %(occurred)s::timestamptz[], %(recorded)s::timestamptz[], %(data)s::text[])
+ON CONFLICT (id, day) DO UPDATE SET state = 'done', reason = NULL, repair = excluded.repair, type = excluded.type,
+    key = excluded.key, occurred_at = excluded.occurred_at, recorded_at = excluded.recorded_at, data = excluded.data
+  WHERE inbox.state = 'dead' AND excluded.repair > inbox.repair
+RETURNING id
+
+-- name: inbox_bodies
+-- Hash of the body that each of these ids came with first.
+SELECT id, body_hash FROM inbox
+JOIN unnest(%(ids)s::uuid[], %(days)s::date[]) AS w (id, day) USING (id, day)
+WHERE body_hash IS NOT NULL
+
+-- name: inbox_settle
+-- Note the end state of events that were not simply done.
+UPDATE inbox i SET state = w.state, reason = w.reason
+FROM unnest(%(ids)s::uuid[], %(days)s::date[], %(states)s::text[], %(reasons)s::text[]) AS w (id, day, state, reason)
+WHERE i.id = w.id AND i.day = w.day
+
+-- name: pending_replace
+-- Put a batch's events in place of the batch before, which is known to be published.
+INSERT INTO pending (topic, partition, frames)
+SELECT * FROM unnest(%(topics)s::text[], %(partitions)s::int[], %(frames)s::text[])
+ON CONFLICT (topic, partition) DO UPDATE SET frames = excluded.frames
+
+-- name: pending_load
+-- What these partitions' last batch had to publish.
+SELECT topic, partition, frames FROM pending
+JOIN unnest(%(topics)s::text[], %(partitions)s::int[]) AS w (topic, partition) USING (topic, partition)
+WHERE frames <> '' ORDER BY 1, 2
+
+-- name: pending_orphans
+-- Partitions with something to publish that are none of these.
+SELECT topic, partition FROM pending p WHERE frames <> '' AND NOT EXISTS (
+    SELECT FROM unnest(%(topics)s::text[], %(partitions)s::int[]) AS w (topic, partition)
+    WHERE w.topic = p.topic AND w.partition = p.partition)
+
+-- name: outbox_write
+-- Keep events of clocks and calls until the worker that holds their slot relays them.
+INSERT INTO outbox (slot, frame)
+SELECT slot, frame FROM unnest(%(slots)s::int[], %(frames)s::text[]) WITH ORDINALITY AS w (slot, frame, n) ORDER BY n
+
+-- name: outbox_read
+-- Next events of these slots, oldest first.
+SELECT id, frame FROM outbox WHERE slot %% %(count)s = ANY(%(partitions)s) ORDER BY id LIMIT %(limit)s
+
+-- name: outbox_done
+-- Forget events that are published.
+DELETE FROM outbox WHERE id = ANY(%(ids)s)
+
+-- name: waiting_load
+-- Events that wait for these keys, oldest first.
+SELECT inbox_id, day, key, topic, partition, record_offset, timestamp_ms, record_key, value, headers FROM waiting
+WHERE key = ANY(%(keys)s) ORDER BY timestamp_ms, topic, partition, record_offset
+
+-- name: waiting_keep
+-- Keep events until their key is known or their time is over.
+INSERT INTO waiting (inbox_id, day, key, due_at, topic, partition, record_offset, timestamp_ms, record_key, value, headers)
+SELECT * FROM unnest(%(ids)s::uuid[], %(days)s::date[], %(keys)s::text[], %(due)s::timestamptz[], %(topics)s::text[],
+  %(partitions)s::int[], %(offsets)s::bigint[], %(timestamps)s::bigint[], %(record_keys)s::bytea[],
+  %(values)s::bytea[], %(headers)s::text[])
+ON CONFLICT DO NOTHING
+
+-- name: waiting_forget
+-- These events wait no more.
+DELETE FROM waiting w USING unnest(%(ids)s::uuid[], %(days)s::date[]) AS d (id, day)
+WHERE w.inbox_id = d.id AND w.day = d.day
+
+-- name: waiting_overdue
+-- Claim events that waited too long.
+SELECT inbox_id, day, key, topic, partition, record_offset, timestamp_ms, record_key, value, headers FROM waiting
+WHERE due_at <= %(now)s ORDER BY due_at LIMIT 200 FOR UPDATE SKIP LOCKED
+
+-- name: rulebook_load
+-- The active version of every book.
+SELECT a.book, b.body FROM rulebook_active a JOIN rulebook b USING (book, version)
+
+-- name: rulebook_position
+-- Offset of the next record to read from the rule book topic.
+SELECT next_offset FROM rulebook_position
+
+-- name: rulebook_publish
+-- Keep one version.
+INSERT INTO rulebook (book, version, body) VALUES (%(book)s, %(version)s, %(body)s) ON CONFLICT DO NOTHING
+
+-- name: rulebook_body
+-- Text of one version.
+SELECT body FROM rulebook WHERE book = %(book)s AND version = %(version)s
+
+-- name: rulebook_activate
+-- Point the book at a version.
+INSERT INTO rulebook_active (book, version) VALUES (%(book)s, %(version)s)
+ON CONFLICT (book) DO UPDATE SET version = excluded.version
+
+-- name: rulebook_advance
+-- Note how far the rule book topic is read; never backwards.
+INSERT INTO rulebook_position (next_offset) VALUES (%(next_offset)s)
+ON CONFLICT (only_row) DO UPDATE SET next_offset = greatest(rulebook_position.next_offset, excluded.next_offset)

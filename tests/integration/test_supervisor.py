@@ -1,0 +1,166 @@
+"""What keeps children alive and what ends them, shown on small children; and what each refusal says."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import jgo
+import psutil
+import pytest
+
+from deploy.embedded import kafka
+from deploy.embedded.children import Children
+from deploy.embedded.errors import EmbeddedError
+from deploy.embedded.home import locked_home, settle_addresses
+from deploy.embedded.parts import running_parts
+from deploy.embedded.process import Child, end_stale, same_process, start, stop
+from deploy.embedded.settings import EmbeddedSettings
+from deploy.embedded.supervisor import read_state, start_detached, stop_detached
+
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+UP_WITH_STUBBORN = f"""
+import sys
+from deploy.embedded.process import Child
+from deploy.embedded.settings import EmbeddedSettings
+from deploy.embedded.supervisor import supervise
+supervise(EmbeddedSettings(), lambda parts: [Child("stubborn", (sys.executable, "-c", {STUBBORN!r}))])
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    with locked_home(tmp_path) as made:
+        return made
+
+
+def python(name: str, code: str) -> Child:
+    return Child(name, (sys.executable, "-c", code))
+
+
+def test_child_that_dies_is_started_again_after_a_wait_that_doubles(home: Path) -> None:
+    children, waits = Children(home), []
+    children.start([python("weak", "raise SystemExit(3)")])
+    for death in range(4):
+        children.running["weak"].process.wait(5)
+        now = 10.0 * death
+        assert not children.mend(now), "a death alone starts nothing"
+        waits.append(next(wait for wait in (0.2, 0.4, 0.8, 1.6, 3.2) if children.mend(now + wait)))
+    children.stop(["weak"])
+    assert waits == [0.2, 0.4, 0.8, 1.6]
+
+
+def test_fifth_death_within_a_minute_is_given_up_with_child_and_log_named(home: Path) -> None:
+    children = Children(home)
+    children.start([python("weak", "raise SystemExit('cannot read the rules')")])
+    for death in range(4):
+        children.running["weak"].process.wait(5)
+        children.mend(10.0 * death)
+        children.mend(10.0 * death + 5)
+    children.running["weak"].process.wait(5)
+    with pytest.raises(EmbeddedError, match=r"^weak died 5 times within a minute .*weak\.log.*cannot read the rules"):
+        children.mend(45.0)
+    assert children.restarts == {"weak": 4}
+
+
+def test_deaths_spread_over_more_than_a_minute_are_never_given_up(home: Path) -> None:
+    children = Children(home)
+    children.start([python("weak", "raise SystemExit(3)")])
+    for death in range(8):
+        children.running["weak"].process.wait(5)
+        children.mend(16.0 * death)
+        children.mend(16.0 * death + 5)
+    assert children.restarts == {"weak": 8}
+    children.stop(["weak"])
+
+
+def test_child_that_ignores_the_stop_signal_is_killed_at_the_deadline_with_its_workers(home: Path) -> None:
+    worker = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {STUBBORN!r}]); " + STUBBORN
+    running = start(python("stubborn", worker), home)
+    wait_for_lines(running.log, 2)
+    family = psutil.Process(running.process.pid).children()
+    began = time.monotonic()
+    stop([running], home, seconds=0.5)
+    assert 0.5 <= time.monotonic() - began < 3
+    assert running.process.returncode == -signal.SIGKILL
+    assert psutil.wait_procs(family, timeout=5)[1] == []
+
+
+def test_stale_pid_ends_only_the_process_that_was_noted(home: Path) -> None:
+    ours = start(python("ours", "import time; time.sleep(60)"), home)
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    note = {"pid": stranger.pid, "started": time.time() - 3600, "stop_signal": int(signal.SIGTERM)}
+    (home / "run" / "other.json").write_text(json.dumps(note))
+    end_stale(home)
+    assert same_process(ours.process.pid, ours.started) is None
+    assert stranger.poll() is None
+    stranger.kill()
+    stranger.wait()
+
+
+def test_supervisor_uses_the_named_parts_and_its_kill_ends_even_a_stubborn_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAUDAL_HOME", str(tmp_path))
+    monkeypatch.setenv("CAUDAL_KAFKA", "kafka.example.com:9092")
+    monkeypatch.setenv("CAUDAL_POSTGRES", "postgresql://db.example.com/caudal")
+    state = start_detached(tmp_path, [sys.executable, "-c", UP_WITH_STUBBORN])
+    assert (state.kafka, [child.name for child in state.children]) == ("kafka.example.com:9092", ["stubborn"])
+    (service,) = state.children
+    wait_for_lines(service.log, 1)
+    os.kill(state.pid, signal.SIGKILL)
+    gone_by = time.monotonic() + 5
+    while same_process(service.pid, service.started):
+        assert time.monotonic() < gone_by, "the service outlived its supervisor"
+        time.sleep(0.05)
+    assert read_state(tmp_path) is None
+    assert not stop_detached(tmp_path)
+
+
+def test_failed_start_in_the_background_tells_its_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        monkeypatch.setenv("CAUDAL_HOME", str(tmp_path))
+        monkeypatch.setenv("CAUDAL_KAFKA_PORT", str(other.getsockname()[1]))
+        with pytest.raises(EmbeddedError, match=r"^Port \d+ \(CAUDAL_KAFKA_PORT\) is in use by another program"):
+            start_detached(tmp_path, [sys.executable, "-c", UP_WITH_STUBBORN])
+
+
+def test_occupied_configured_port_is_told_and_an_occupied_chosen_one_replaced(home: Path) -> None:
+    free = EmbeddedSettings.model_construct()
+    first = settle_addresses(home, free)
+    assert settle_addresses(home, free) == first
+    with socket.create_server(("127.0.0.1", first.postgres_port)):
+        assert settle_addresses(home, free).postgres_port != first.postgres_port
+        taken = EmbeddedSettings.model_construct(postgres_port=first.postgres_port)
+        with pytest.raises(EmbeddedError, match="CAUDAL_POSTGRES_PORT"), running_parts(home, taken):
+            pass
+
+
+def test_jars_out_of_reach_name_the_network_and_the_way_around(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*_: Any) -> Any:
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(jgo, "build", unreachable)
+    with pytest.raises(EmbeddedError, match=r"Maven Central \(ConnectionError\): check the network.*CAUDAL_KAFKA"):
+        kafka.prepare(home, settle_addresses(home, EmbeddedSettings.model_construct()), "512m")
+
+
+def test_full_disk_is_told_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = shutil.disk_usage(tmp_path)._replace(free=1024)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    with pytest.raises(EmbeddedError, match="less than 512 MB free"), running_parts(tmp_path):
+        pass
+
+
+def wait_for_lines(log: Path, count: int) -> None:
+    """Wait until the child and its workers have said that their signal handlers are in place."""
+    deadline = time.monotonic() + 5
+    while log.read_text().count("up") < count:
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.02)

@@ -1,0 +1,70 @@
+"""The rule book `sources`, and keys."""
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from services.intake import keys
+from services.intake.rules import SourceRules
+from services.runtime.errors import RulesInvalid
+from services.runtime.rulebook import parse_book
+
+BOOK = Path(__file__).parents[2] / "deploy" / "rules" / "sources.yaml"
+
+
+def rules_with(*held: tuple[str, str]) -> SourceRules:
+    entries = [{"prefix": prefix, "sha256": digest} for prefix, digest in held]
+    return SourceRules.model_validate({"sources": {"website": {"keys": entries}}})
+
+
+def test_the_default_book_is_valid_and_every_source_is_closed_until_it_gets_a_key() -> None:
+    rules: SourceRules = parse_book("sources", BOOK.read_text(), SourceRules).rules
+    assert rules.sources["website"].name == "website"
+    assert rules.by_prefix == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [("{keys: [{prefix: abcdefgh, sha256: zz}]}", "sha256"), ("{required: [mail]}", "no such field"),
+     ("{fields: {Correo: mail}}", "no such field"), ("{accepts: [outcomes]}", "destination"),
+     ("{colour: red}", "colour"), ("{region: Spain}", "region"),
+     (f"{{kind: kafka, keys: [{{prefix: abcdefgh, sha256: {'a' * 64}}}]}}", "kafka"), ("7", "sources")],
+)  # fmt: skip
+def test_a_mistake_in_the_book_is_refused_and_named(source: str, complaint: str) -> None:
+    with pytest.raises(RulesInvalid, match=complaint):
+        parse_book("sources", f"sources:\n  website: {source}\n", SourceRules)
+
+
+def test_one_prefix_cannot_open_two_sources() -> None:
+    key = f"{{prefix: abcdefgh, sha256: {'a' * 64}}}"
+    with pytest.raises(RulesInvalid, match="twice"):
+        parse_book("sources", f"sources:\n  a: {{keys: [{key}]}}\n  b: {{keys: [{key}]}}\n", SourceRules)
+
+
+def test_both_live_keys_open_the_source_and_no_other_text_does() -> None:
+    (old, *old_row), (new, *new_row) = keys.new_key(), keys.new_key()
+    rules = rules_with((old_row[0], old_row[1]), (new_row[0], new_row[1]))
+    for key in (old, new):
+        found = keys.verify(rules, key)
+        assert found is not None
+        assert found.name == "website"
+    mixed = old[:13] + new[13:]
+    for wrong in (None, "", "cdl_", mixed, old[:-1], old + "x", keys.new_key()[0], old.upper()):
+        assert keys.verify(rules, wrong) is None
+
+
+def test_the_book_holds_no_secret() -> None:
+    key, prefix, digest = keys.new_key()
+    assert key.startswith(f"cdl_{prefix}_")
+    assert key[13:] not in prefix + digest
+    assert len(key) == 56
+
+
+def test_the_key_is_taken_from_the_headers_that_clients_use() -> None:
+    basic = base64.b64encode(b"the-key:").decode()
+    assert keys.presented({"authorization": "Bearer the-key"}) == "the-key"
+    assert keys.presented({"authorization": f"Basic {basic}"}) == "the-key"
+    assert keys.presented({"x-api-key": "the-key"}) == "the-key"
+    assert keys.presented({"authorization": "Basic ???"}) is None
+    assert keys.presented({}) is None
