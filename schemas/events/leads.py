@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import AwareDatetime, Field
 
 from schemas.events.event import Event, Part, Reason
 
-Quality = Literal["ok", "missing", "invalid", "role", "implausible"]
+Quality = str  # ok | missing | invalid | role | implausible; open by declaration
 
 
 class Origin(Part):

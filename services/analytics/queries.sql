@@ -138,3 +138,25 @@ DELETE FROM dead_letter WHERE recorded_at < %(now)s::timestamptz - interval '90 
 -- name: prune_turn
 -- Whether it is this worker's turn to prune: nobody else does at this moment.
 SELECT pg_try_advisory_xact_lock(hashtext('caudal.analytics.prune'))
+
+-- name: facts_of_lead
+-- Events keyed by a lead, as they were published.
+SELECT id, topic, type, occurred_at, recorded_at, data FROM inbox
+WHERE key = %(lead_id)s AND data IS NOT NULL ORDER BY recorded_at LIMIT 2000
+
+-- name: facts_of_submissions
+-- The arrivals of these submissions.
+SELECT i.id, i.topic, i.type, i.occurred_at, i.recorded_at, i.data
+FROM submission s JOIN inbox i ON i.id = s.fact AND i.day IN ((s.received_at AT TIME ZONE 'UTC')::date, '1970-01-01')
+WHERE s.submission_id = ANY(%(ids)s) AND i.data IS NOT NULL
+
+-- name: leads_of_identity
+-- Leads of the submissions that arrived under an identity hash, newest first.
+SELECT s.lead_id FROM inbox i JOIN submission s ON s.fact = i.id
+WHERE i.key = %(identity)s AND i.topic = 'leads.received.v1' AND s.lead_id IS NOT NULL
+GROUP BY s.lead_id ORDER BY max(s.received_at) DESC
+
+-- name: leads_by_id
+-- The lead of this id, or that this submission led to.
+SELECT lead_id FROM lead WHERE lead_id = %(id)s
+UNION SELECT lead_id FROM submission WHERE submission_id = %(id)s AND lead_id IS NOT NULL

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -52,7 +52,7 @@ def hand_over(
         rep_id=rep.id, name=rep.name, pool=turn.pool, destination=rep.destination,
         number=before.number + 1, load=before.open_leads, capacity=rep.capacity,
     )  # fmt: skip
-    held = replace(lead, holders=(*lead.holders, Holder(rep.id, rep.destination)), pool=turn.pool, retry_at=None)
+    held = lead._replace(holders=(*lead.holders, Holder(rep.id, rep.destination)), pool=turn.pool, retry_at=None)
     return tell(
         world, held, "lead.reassigned" if lead.holders else "lead.assigned", cause,
         state="assigned", lead=state, owner=owner, previous_owner=lead.tried[-1] if lead.holders else None,
@@ -68,7 +68,7 @@ def park(
     """Take the lead from its holder, if any, and keep it for a retry, or for a person where waiting cannot help."""
     was_parked = lead.state == "parked"
     world.release(lead)
-    parked = replace(lead, pool=nobody.pool, retry_at=cause.now if nobody.may_pass else None)
+    parked = lead._replace(pool=nobody.pool, retry_at=cause.now if nobody.may_pass else None)
     return tell(
         world, parked, "lead.updated" if was_parked else "lead.parked", cause,
         state="parked", lead=state, owner=None, previous_owner=lead.tried[-1] if lead.holders else None,
@@ -86,12 +86,12 @@ def close(world: World, lead: Lead, status: str, cause: Cause, state: LeadState 
     """End the lead as won or lost, and free its holder. None where nothing had been told of it yet."""
     told = lead.last_told()
     if told is None:
-        world.put(replace(lead, state="closed", stage=status))
+        world.put(lead._replace(state="closed", stage=status))
         return None
     world.release(lead)
     ended = (state or told.lead).model_copy(update={"status": status})
     return tell(
-        world, replace(lead, retry_at=None), "lead.closed", cause,
+        world, lead._replace(retry_at=None), "lead.closed", cause,
         state="closed", lead=ended, stage=status, respond_by=None,
     )  # fmt: skip
 
@@ -107,8 +107,7 @@ def tell(world: World, lead: Lead, kind: str, cause: Cause, /, **changes: Any) -
     before = lead.last_told()
     told = before.model_copy(update=facts) if before else Assignment(**facts)
     event = outgoing(LEADS_ASSIGNED, kind, lead.lead_id, told)
-    world.put(replace(
-        lead, version=told.version, state=told.state, stage=told.stage, respond_by=told.respond_by,
+    world.put(lead._replace(version=told.version, state=told.state, stage=told.stage, respond_by=told.respond_by,
         rules_version=told.rules_version, correlation_id=cause.correlation_id,
         event_id=event.id, event_type=kind, document=event.value, told=told,
     ))  # fmt: skip

@@ -9,7 +9,9 @@ from its share as there are reps; this never leaves anyone more than one.
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
 
 from schemas.events.event import Reason
 from schemas.events.leads import LeadState
@@ -31,14 +33,13 @@ OF_THE_REP = frozenset(("absent", "full"))
 """Obstacles of the rep, not of this lead: they can pass by themselves, and they earn no claim to later leads."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """What is known of one rep beside the rules. `number` counts its assignments, `passes` its turns by pool."""
 
     rep_id: str
     open_leads: int = 0
     number: int = 0
-    passes: Mapping[str, int] = field(default_factory=dict)
+    passes: Mapping[str, int] = MappingProxyType({})
 
 
 Standings = Mapping[str, Standing]
@@ -88,7 +89,7 @@ def territory(rules: Routing, lead: LeadState) -> tuple[str | None, Reason]:
     attributes = _attributes(lead)
     for line in rules.territories:
         if all(_matches(attributes[name], values, start) for name, values, start in line.when.tests):
-            return line.pool, Reason(code="territory", text=f"{line.pool}: {line.name}")
+            return line.pool, line.reason
     if rules.default_pool is None:
         return None, Reason(code="no_pool", text="no territory covers it and there is no default pool")
     return rules.default_pool, Reason(code="default_pool", text=f"{rules.default_pool}: no territory covers it")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from schemas.events.leads import LeadQualified
 from services.router.assignment import Cause, close, route, update
 from services.router.world import Lead, World
@@ -22,7 +20,7 @@ def qualified(event: Incoming, world: World, context: Context) -> Verdict:
     if data.lead.is_test:
         return Drop("test")
     submission = lead.correlation_id or data.correlation_id
-    seen = world.put(replace(lead, seen_version=data.version, correlation_id=submission))
+    seen = world.put(lead._replace(seen_version=data.version, correlation_id=submission))
     cause = Cause(event.id, data.correlation_id, data.occurred_at, context.now)
     return _act(world, seen, data, context, cause)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from schemas.events.event import Reason, derived_id
@@ -35,7 +34,7 @@ def retried(world: World, lead: Lead, context: Context) -> tuple[Outgoing, ...]:
     choice = choose(book.rules, told.lead, world.standings, world.absent, lead.tried)
     if isinstance(choice, Nobody):
         rest = context.now + PAUSE if choice.may_pass else None
-        world.put(replace(lead, pool=choice.pool, retry_at=rest, rules_version=book.version))
+        world.put(lead._replace(pool=choice.pool, retry_at=rest, rules_version=book.version))
         return ()
     cause = _clock(lead, "retry_at", lead.retry_at, context)
     return (hand_over(world, lead, told.lead, choice, book, cause),)

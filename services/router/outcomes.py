@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -81,13 +80,13 @@ def _holds(lead: Lead, outcome: Outcome) -> bool:
 
 def _responded(world: World, lead: Lead, outcome: Outcome, context: Context) -> Events:
     if _holds(lead, outcome):
-        world.put(replace(lead, respond_by=None))
+        world.put(lead._replace(respond_by=None))
     return ()
 
 
 def _staged(world: World, lead: Lead, outcome: Outcome, context: Context) -> Events:
     if _holds(lead, outcome):
-        world.put(replace(lead, respond_by=None, stage=outcome.stage))
+        world.put(lead._replace(respond_by=None, stage=outcome.stage))
     return ()
 
 

@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from schemas.events.event import Reason
+
 Warmth = Literal["cold", "warm", "hot"]
 WARMTHS: tuple[Warmth, ...] = ("cold", "warm", "hot")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -67,6 +69,11 @@ class Territory(Rules):
     name: str
     pool: Name
     when: When
+
+    @cached_property
+    def reason(self) -> Reason:
+        """What an event says of a lead that this line covers."""
+        return Reason(code="territory", text=f"{self.pool}: {self.name}")
 
 
 class Absence(Rules):

@@ -115,8 +115,8 @@ def _needs_reps(event: Incoming, world: World) -> bool:
 
 
 def _lead(row: tuple[Any, ...]) -> Lead:
-    values = dict(zip((*COLUMNS, "holders"), row, strict=True))
-    return Lead(**values | {"holders": tuple(Holder(*holder.split(":")) for holder in values["holders"].split())})
+    holders = tuple(Holder(*holder.split(":")) for holder in row[-1].split())
+    return Lead(*row[:-1])._replace(holders=holders)
 
 
 def _lead_columns(leads: Sequence[Lead]) -> dict[str, list[Any]]:

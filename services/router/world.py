@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from schemas.events.assignments import Assignment
 from services.router.choice import Standing, Turn
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(NamedTuple):
     """A rep that holds or held a lead, and the destination where it did."""
 
     rep_id: str
     destination: str
 
 
-@dataclass(frozen=True, slots=True)
-class Lead:
+class Lead(NamedTuple):
     """One lead's row. `version` 0: nothing told yet; `seen_version` 0: qualify has not told us of it.
 
     `state` is unknown, assigned, parked or closed. `respond_by` is None once the holder has answered, `retry_at` where
@@ -84,16 +83,16 @@ class World:
         """Count the chosen rep's new lead and move the passes; returns its standing before."""
         for rep_id, moved in turn.passes.items():
             standing = self.standings[rep_id]
-            self._put_standing(replace(standing, passes={**standing.passes, turn.pool: moved}))
+            self._put_standing(standing._replace(passes={**standing.passes, turn.pool: moved}))
         before = self.standings[turn.rep.id]
-        self._put_standing(replace(before, open_leads=before.open_leads + 1, number=before.number + 1))
+        self._put_standing(before._replace(open_leads=before.open_leads + 1, number=before.number + 1))
         return before
 
     def release(self, lead: Lead) -> None:
         """One open lead less for the rep that holds this one, if any."""
         if lead.holder:
             standing = self.standings[lead.holder.rep_id]
-            self._put_standing(replace(standing, open_leads=standing.open_leads - 1))
+            self._put_standing(standing._replace(open_leads=standing.open_leads - 1))
 
     def changes(self) -> tuple[Sequence[Lead], Sequence[Standing]]:
         """Changed rows, keys ascending."""

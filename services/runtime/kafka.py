@@ -20,6 +20,7 @@ from services.runtime.transport import Message, Partition, Record
 
 log = structlog.get_logger()
 REQUEST_MS = 4000
+RECONNECT_MS = 1000  # the client's own limit is 30 s: a broker that is back must be found at once
 DELIVERY_MS = 5000
 LINGER_MS = 50
 IN_FLIGHT = 2000  # futures that wait for an acknowledgement at once; kafka-python bounds no memory itself
@@ -45,6 +46,7 @@ class GroupConsumer:
                 client_id=member or group, enable_auto_commit=False, auto_offset_reset="earliest",
                 session_timeout_ms=session_ms, heartbeat_interval_ms=500, max_poll_interval_ms=30_000,
                 request_timeout_ms=max(REQUEST_MS, session_ms) + 1000, fetch_max_wait_ms=500,
+                reconnect_backoff_max_ms=RECONNECT_MS,
                 max_partition_fetch_bytes=2 * MAX_DEAD_LETTER_BYTES,
             )  # fmt: skip
 
@@ -105,7 +107,7 @@ class Reader:
         with _kafka("opening a reader"):
             self._client = KafkaConsumer(
                 bootstrap_servers=servers.split(","), enable_auto_commit=False, auto_offset_reset="earliest",
-                request_timeout_ms=REQUEST_MS + 1000, fetch_max_wait_ms=100,
+                request_timeout_ms=REQUEST_MS + 1000, fetch_max_wait_ms=100, reconnect_backoff_max_ms=RECONNECT_MS,
                 max_partition_fetch_bytes=2 * MAX_DEAD_LETTER_BYTES,
             )  # fmt: skip
             found = [TopicPartition(t, p) for t in topics for p in sorted(self._client.partitions_for_topic(t) or ())]
@@ -170,7 +172,7 @@ class LogProducer:
                 bootstrap_servers=servers.split(","), client_id=client_id, acks="all",
                 partitioner=KeyPartitioner(), linger_ms=LINGER_MS,  # a flush follows every hand-over and waits for none
                 batch_size=131_072, delivery_timeout_ms=DELIVERY_MS, request_timeout_ms=REQUEST_MS,
-                max_block_ms=REQUEST_MS, max_request_size=2 * MAX_DEAD_LETTER_BYTES,
+                max_block_ms=REQUEST_MS, reconnect_backoff_max_ms=RECONNECT_MS, max_request_size=2 * MAX_DEAD_LETTER_BYTES,
             )  # fmt: skip
 
     def publish(self, messages: Sequence[Message], may_send: Callable[[], bool]) -> None:

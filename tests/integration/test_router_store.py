@@ -11,6 +11,7 @@ import psycopg2
 import pytest
 
 from schemas.events.assignments import Assignment
+from schemas.events.leads import Contact
 from services.router import store
 from services.router.service import decide, pass_on_overdue, retry_parked
 from services.router.world import World
@@ -201,8 +202,9 @@ def test_two_clocks_share_the_due_leads(router: Connect) -> None:
 
 def test_parked_leads_are_left_alone_until_somebody_in_their_pool_is_free(router: Connect) -> None:
     session = router()
-    south = {"contact": {"country": "ES", "postcode": "41001"}}
-    assert kinds(batch(session, qualified(1, **south), qualified(2, **south))) == ["lead.assigned", "lead.parked"]
+    south = Contact(country="ES", postcode="41001")
+    told = batch(session, qualified(1, contact=south), qualified(2, contact=south))
+    assert kinds(told) == ["lead.assigned", "lead.parked"]
     at = context(LATER, LATER)
     assert fire(session, retry_parked, at) == []
     batch(session, report(1, "lead.lost"))

@@ -54,7 +54,8 @@ def test_the_event_carries_the_submission_under_its_own_id_and_its_identity_as_k
 
 def test_spanish_and_english_names_in_any_spelling_mean_the_same_fields() -> None:
     spanish = {"Correo electrónico": "ana@example.com", "Teléfono": "600 000 012", "Nombre": "Ana",
-               "Apellidos": "Gil Paz", "Empresa": "Ejemplo SL", "Código-Postal": "28001", "Mensaje": "hola"}  # fmt: skip
+               "Apellidos": "Gil Paz", "Empresa": "Ejemplo SL", "Código-Postal": "28001",
+               "Mensaje": "hola"}  # fmt: skip
     english = {"email": "ana@example.com", "phone": "600 000 012", "first_name": "Ana", "Last Name": "Gil Paz",
                "company": "Ejemplo SL", "zip": "28001", "comments": "hola"}  # fmt: skip
     _, one, _ = accepted(arrival(spanish))
@@ -121,7 +122,8 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     result = read_lead(arrival({"name": {"first": 1}, "message": ["x"], "consents": "yes"}))
     assert isinstance(result, Refused)
     assert [(f.field, f.code) for f in result.faults] == [
-        ("name", "wrong_type"), ("message", "wrong_type"), ("consents", "wrong_type"), ("email", "required")]  # fmt: skip
+        ("name", "wrong_type"), ("message", "wrong_type"), ("consents", "wrong_type"),
+        ("email", "required")]  # fmt: skip
 
 
 def test_an_empty_object_is_refused() -> None:

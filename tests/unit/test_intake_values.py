@@ -62,7 +62,7 @@ def test_a_moment_that_is_unreadable_or_in_the_future_is_the_arrival(value: obje
     ("written", "address", "quality"),
     [(" Ana.Gil@Example.COM ", "ana.gil@example.com", "ok"), ("mailto:ana@example.com", "ana@example.com", "ok"),
      ("ventas@example.com", "ventas@example.com", "role"), ("sales+eu@example.com", "sales+eu@example.com", "role"),
-     ("ana@ejemploñ.example.org", "ana@xn--ejemplo-9za.example.org", "ok"), ("ana@", None, "invalid"),
+     ("ana@ejemploñ.example.org", "ana@xn--ejemplo-b0a.example.org", "ok"), ("ana@", None, "invalid"),
      ("a..b@example.com", None, "invalid"), ("ana@example.com\r\nBcc: x@example.org", None, "invalid"),
      ("ana@localhost", None, "invalid"), ("", None, "missing"), (None, None, "missing")],
 )  # fmt: skip

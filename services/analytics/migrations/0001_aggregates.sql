@@ -70,4 +70,5 @@ CREATE TABLE dead_letter (
     resolved_at timestamptz
 );
 CREATE INDEX dead_letter_recorded ON dead_letter (recorded_at);
+CREATE INDEX dead_letter_event ON dead_letter (event_id);
 CREATE INDEX dead_letter_open ON dead_letter (service, topic, reason) WHERE resolved_at IS NULL;

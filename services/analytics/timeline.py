@@ -1,0 +1,57 @@
+"""Everything that happened with one lead, in order, each decision with its reasons and the rules that made it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from schemas.identity import address_hash
+from services.analytics.store import SQL
+from services.runtime.postgres import Cursor, select
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event of a lead. `data` is the event as it was published."""
+
+    id: str
+    topic: str
+    type: str
+    occurred_at: datetime
+    recorded_at: datetime
+    reasons: tuple[dict[str, Any], ...]
+    rules_version: str | None
+    data: dict[str, Any]
+
+
+def timeline(cursor: Cursor, lead_id: str) -> list[Entry]:
+    """Events of the lead and of the submissions that opened it or attached to it, in the order of their recording."""
+    own = [_entry(row) for row in select(cursor, SQL["facts_of_lead"], {"lead_id": lead_id})]
+    ids = sorted({str(e.data["submission_id"]) for e in own if e.data.get("submission_id")})
+    arrivals = [_entry(row) for row in select(cursor, SQL["facts_of_submissions"], {"ids": ids})] if ids else []
+    return sorted(arrivals + own, key=lambda e: (e.recorded_at, e.topic != "leads.received.v1", e.data.get("version", 0)))
+
+
+def find_leads(cursor: Cursor, term: str, secret: str) -> list[str]:
+    """Ids of the leads that a lead id, a submission id, an e-mail address or a phone number (+34…) means, newest first.
+
+    Addresses are looked up by their hash under the installation's secret, as the log is keyed.
+    """
+    wanted = term.strip()
+    kind: Literal["email", "phone"] = "email" if "@" in wanted else "phone"
+    if kind == "email" or wanted.startswith("+"):
+        normalised = wanted.lower() if kind == "email" else "+" + "".join(filter(str.isdigit, wanted))
+        rows = select(cursor, SQL["leads_of_identity"], {"identity": address_hash(secret, kind, normalised)})
+    else:
+        rows = select(cursor, SQL["leads_by_id"], {"id": wanted})
+    return [str(lead_id) for (lead_id,) in rows]
+
+
+def _entry(row: Sequence[Any]) -> Entry:
+    event_id, topic, event_type, occurred_at, recorded_at, text = row
+    data = json.loads(text) if text else {}
+    reasons = tuple(r for r in data.get("reasons", ()) if isinstance(r, dict))
+    return Entry(event_id, topic, event_type, occurred_at, recorded_at, reasons, data.get("rules_version"), data)
