@@ -24,6 +24,15 @@ def identity_hash(secret: str, email: str | None, phone: str | None, submission_
     return _keyed(secret, "submission", submission_id)
 
 
+def fold_email(address: str) -> str:
+    """The form of a normalised e-mail that identity rests on: without `+tag`; Gmail without dots, under one domain."""
+    local, _, domain = address.rpartition("@")
+    local = local.partition("+")[0] or local
+    if domain in ("gmail.com", "googlemail.com"):
+        return f"{local.replace('.', '') or local}@gmail.com"
+    return f"{local}@{domain}"
+
+
 def _keyed(secret: str, kind: str, value: str) -> str:
     if not secret:
         raise ValueError("the installation secret is empty; set CAUDAL_SECRET to 32 or more random characters")

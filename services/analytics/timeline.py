@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from schemas.identity import address_hash
+from schemas.identity import address_hash, fold_email
 from services.analytics.store import SQL
 from services.runtime.postgres import Cursor, select
 
@@ -43,7 +43,7 @@ def find_leads(cursor: Cursor, term: str, secret: str) -> list[str]:
     wanted = term.strip()
     kind: Literal["email", "phone"] = "email" if "@" in wanted else "phone"
     if kind == "email" or wanted.startswith("+"):
-        normalised = wanted.lower() if kind == "email" else "+" + "".join(filter(str.isdigit, wanted))
+        normalised = fold_email(wanted.lower()) if kind == "email" else "+" + "".join(filter(str.isdigit, wanted))
         rows = select(cursor, SQL["leads_of_identity"], {"identity": address_hash(secret, kind, normalised)})
     else:
         rows = select(cursor, SQL["leads_by_id"], {"id": wanted})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from services.cli import checks, rules, sources, up
+from services.cli import bench, checks, rules, sources, up
 
 app = typer.Typer(
     name="caudal",
@@ -17,6 +17,7 @@ for command in (up.up, up.down, up.status, up.run, checks.topics, checks.doctor)
     app.command()(command)
 app.add_typer(rules.app, name="rules")
 app.add_typer(sources.app, name="sources")
+app.add_typer(bench.app, name="bench")
 
 
 def main() -> None:

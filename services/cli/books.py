@@ -101,7 +101,8 @@ def active_versions(entries: Sequence[Entry]) -> dict[str, str]:
 
 def publish_missing_defaults(servers: str) -> dict[str, str]:
     """Publish the default of every book that has no active version; texts of the API keys made on the way."""
-    active, keys = active_versions(list(history(servers))), {}
+    active = active_versions(list(history(servers)))
+    keys: dict[str, str] = {}
     for book in MODELS:
         if book not in active:
             body = default_body(book)

@@ -109,16 +109,21 @@ def run(
         raise typer.Exit(1) from None
 
 
-def service_children(parts: Parts, workers: int, mailbox: bool) -> Sequence[Child]:
-    """Everything beside the parts, once they answer: topics and default rule books exist before the first service."""
+def prepare(parts: Parts) -> Ports:
+    """Once the parts answer: topics and default rule books exist before the first service starts."""
     folder, settings = home(), RuntimeSettings()
     topics = tuple(all_topics(settings.source_names(), settings.destination_names()))
     create_topics(parts.kafka, topics, settings.partitions)
     if keys := books.publish_missing_defaults(parts.kafka):
         keep_source_keys(folder, source_keys(folder) | keys)
-    ports = settle_ports(folder)
+    return settle_ports(folder)
+
+
+def service_children(parts: Parts, workers: int, mailbox: bool) -> Sequence[Child]:
+    """All services, with `workers` processes of each that reads the log."""
+    ports = prepare(parts)
     names = ["mailbox"] if mailbox else []
-    names += ["intake", *WORKERS, "console", *(["intake-stream"] if settings.source_names() else [])]
+    names += ["intake", *WORKERS, "console", *(["intake-stream"] if RuntimeSettings().source_names() else [])]
     return [c for name in names for c in children_of(name, parts, ports, workers if name in WORKERS else 1)]
 
 

@@ -23,6 +23,7 @@ _PROBE_EVERY_S = 1.0
 _REQUEST_MS, _DELIVERY_MS = 4000, 4500  # common senders give up after 5 s
 _LINGER_MS = 2  # lets the records of concurrent requests share one produce request
 _BLOCK_MS = 20  # longest that one send may hold up the event loop, when the broker forgot a topic
+_SENDS_AT_ONCE = 100  # records of one batch; then others get their turn on the loop
 
 
 class Gateway(Protocol):
@@ -78,9 +79,11 @@ class KafkaGateway:
         request = _Request(loop.create_future(), len(messages))
         self._in_flight += len(messages)
         for n, m in enumerate(messages):
+            if n and n % _SENDS_AT_ONCE == 0:
+                await asyncio.sleep(0)
             try:
                 future = self._producer.send(m.topic, value=m.value, key=m.key, headers=m.headers)
-            except (KafkaError, AssertionError, OSError) as error:
+            except (KafkaError, AssertionError, OSError, ValueError) as error:
                 self._in_flight -= len(messages) - n
                 self._note(type(error).__name__)
                 raise Unavailable(f"Kafka took no record: {type(error).__name__}") from error
@@ -151,8 +154,8 @@ class KafkaGateway:
                 self._producer = producer
                 log.info("gateway.open")
             except (KafkaError, AssertionError, OSError) as error:
-                log.warning("gateway.waiting", error=type(error).__name__)
-                self._closing.wait(0.5)
+                log.debug("gateway.waiting", error=type(error).__name__)
+                self._closing.wait(0.1)
         if self._producer is None and producer is not None:
             producer.close(timeout=0)
 

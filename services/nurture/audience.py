@@ -13,7 +13,7 @@ from services.nurture.world import Consent, Facts, Lead
 def facts_of(state: LeadState, correlation_id: str) -> Facts:
     """What nurture keeps of a lead's state."""
     contact = state.contact
-    return Facts.model_construct(
+    return Facts(
         person_id=state.person_id, correlation_id=correlation_id, status=state.status, is_test=state.is_test,
         warmth=state.warmth, score=state.score, origin_type=state.origin.origin_type, product_line=state.product_line,
         product=state.product, email=contact.email, name=contact.given_name, company=contact.company,

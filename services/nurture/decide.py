@@ -86,7 +86,7 @@ def reconsider(lead: Lead, world: World, book: Book, cause: Cause) -> list[Outgo
         if chosen is not None:
             events.append(_enrol(lead, chosen, world, book, cause))
             going_on = True
-    world.leads.put(lead.lead_id, lead if going_on or open_to else replace(lead, facts=None))
+    world.put_lead(lead if going_on or open_to else replace(lead, facts=None))
     return events
 
 

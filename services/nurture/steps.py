@@ -119,6 +119,7 @@ def conclude(job: Job, result: Result, world: World, context: Context) -> list[O
     if step is None or (step.state, step.attempts) != (found.state, found.attempts):
         return []
     if isinstance(job.judgement, Skip):
+        step = replace(step, uncertain=step.uncertain or step.state == "claimed")  # its sender died: it may have gone
         return _done(job, step, "skipped", job.judgement.reason, world, context)
     match result:
         case Sent(answer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
@@ -155,7 +156,7 @@ def _columns(keys: Sequence[Sequence[str]]) -> dict[str, list[str]]:
 
 def _lead(row: Sequence[Any]) -> Lead:
     lead_id, seen_version, address, outcomes, document = row
-    facts = Facts.model_validate_json(document) if document else None
+    facts = Facts(*json.loads(document)) if document else None
     return Lead(lead_id, seen_version, address, frozenset(outcomes.split()), facts)
 
 
@@ -163,7 +164,7 @@ def _write_leads(cursor: Cursor, leads: Sequence[Lead]) -> None:
     cursor.execute(SQL["lead_write"], {
         "lead_id": [x.lead_id for x in leads], "seen_version": [x.seen_version for x in leads],
         "address": [x.address for x in leads], "outcomes": [" ".join(sorted(x.outcomes)) for x in leads],
-        "document": [x.facts.model_dump_json(exclude_none=True) if x.facts else None for x in leads],
+        "document": [json.dumps(x.facts, ensure_ascii=False) if x.facts else None for x in leads],
     })  # fmt: skip
 
 

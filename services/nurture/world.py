@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Generic, TypeVar
-
-from pydantic import BaseModel, ConfigDict
+from typing import Any, Generic, NamedTuple, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -18,10 +16,8 @@ EVERY_PURPOSE = "all"
 """A consent, withdrawal or suppression of this purpose speaks about all purposes."""
 
 
-class Facts(BaseModel):
-    """What nurture keeps of a lead: enough to choose a sequence and to write a mail."""
-
-    model_config = ConfigDict(frozen=True)
+class Facts(NamedTuple):
+    """What nurture keeps of a lead: enough to choose a sequence and to write a mail. New fields go to the end."""
 
     person_id: str
     correlation_id: str
@@ -129,6 +125,7 @@ class World:
     hashes: dict[str, str] = field(default_factory=dict)
     _of_lead: dict[str, list[str]] = field(default_factory=dict)
     _of_address: dict[str, list[ConsentKey]] = field(default_factory=dict)
+    _leads_of: dict[str, set[str]] = field(default_factory=dict)
 
     def load(
         self, consents: Iterable[Consent], leads: Iterable[Lead], enrolments: Iterable[Enrolment], steps: Iterable[Step]
@@ -138,7 +135,9 @@ class World:
             key = (consent.address, consent.channel, consent.purpose)
             self.consents.rows[key] = consent
             self._of_address.setdefault(consent.address, []).append(key)
-        self.leads.rows.update((lead.lead_id, lead) for lead in leads)
+        for lead in leads:
+            self.leads.rows[lead.lead_id] = lead
+            self._leads_of.setdefault(lead.address or "", set()).add(lead.lead_id)
         for enrolment in enrolments:
             self.enrolments.rows[enrolment.enrolment_id] = enrolment
             self._of_lead.setdefault(enrolment.lead_id, []).append(enrolment.enrolment_id)
@@ -150,7 +149,13 @@ class World:
 
     def leads_at(self, address: str) -> list[Lead]:
         """Leads whose present address this is, in the order of their ids."""
-        return sorted((x for x in self.leads.rows.values() if x.address == address), key=lambda x: x.lead_id)
+        once = (self.leads.rows[lead_id] for lead_id in sorted(self._leads_of.get(address, ())))
+        return [lead for lead in once if lead.address == address]
+
+    def put_lead(self, lead: Lead) -> None:
+        """Replace a lead, whose address may be a new one."""
+        self.leads.put(lead.lead_id, lead)
+        self._leads_of.setdefault(lead.address or "", set()).add(lead.lead_id)
 
     def enrolments_of(self, lead_id: str) -> list[Enrolment]:
         """All enrolments of a lead, ended ones too."""

@@ -62,8 +62,7 @@ def _proposals(events: Sequence[Incoming], world: World, secret: str) -> dict[st
         if event.type == "lead.received" and not event.data.is_test:
             claimed = world.claims[event.id] = claim(event.data, event.id, secret)
             for key in claimed.hashes:
-                if proposals.get(key) is None:
-                    proposals[key] = claimed.person_id
+                proposals[key] = proposals.get(key) or claimed.person_id
         elif event.type == "activity.received":
             proposals.setdefault(event.data.identity, None)
     return proposals
@@ -89,8 +88,7 @@ def _lock_people(cursor: Cursor, people: list[str], leads: list[str], world: Wor
     rows = select(cursor, SQL["lock_persons"], {"people": people})
     world.persons = {row[0]: Person(*row) for row in rows}
     for row in select(cursor, SQL["lock_leads"], {"people": people, "leads": leads}):
-        *columns, points, at = row
-        world.know_lead(Lead(*columns, engagement=Engagement(points, at)))
+        world.know_lead(Lead(*(*row[:6], Engagement(*row[6:]))))
 
 
 def _keep_owners(cursor: Cursor, world: World) -> None:

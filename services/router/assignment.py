@@ -38,7 +38,7 @@ def route(
     choice = choose(book.rules, state, world.standings, world.absent, lead.tried)
     if isinstance(choice, Turn):
         return hand_over(world, lead, state, choice, book, cause, why)
-    return park(world, lead, state, choice, book, cause, why)
+    return park(world, lead, state, (*why, *choice.reasons), book, cause, retry=choice)
 
 
 def hand_over(
@@ -52,7 +52,7 @@ def hand_over(
         rep_id=rep.id, name=rep.name, pool=turn.pool, destination=rep.destination,
         number=before.number + 1, load=before.open_leads, capacity=rep.capacity,
     )  # fmt: skip
-    held = lead._replace(holders=(*lead.holders, Holder(rep.id, rep.destination)), pool=turn.pool, retry_at=None)
+    held = lead._replace(holders=(*lead.holders, Holder(rep.id, rep.destination)), pool=None, retry_at=None)
     return tell(
         world, held, "lead.reassigned" if lead.holders else "lead.assigned", cause,
         state="assigned", lead=state, owner=owner, previous_owner=lead.tried[-1] if lead.holders else None,
@@ -63,17 +63,18 @@ def hand_over(
 
 
 def park(
-    world: World, lead: Lead, state: LeadState, nobody: Nobody, book: Book, cause: Cause, why: tuple[Reason, ...] = ()
-) -> Outgoing:
-    """Take the lead from its holder, if any, and keep it for a retry, or for a person where waiting cannot help."""
+    world: World, lead: Lead, state: LeadState, reasons: tuple[Reason, ...], book: Book, cause: Cause,
+    retry: Nobody | None = None,
+) -> Outgoing:  # fmt: skip
+    """Take the lead from its holder, if any. It stays for a person, or with `retry` until somebody can take it."""
     was_parked = lead.state == "parked"
     world.release(lead)
-    parked = lead._replace(pool=nobody.pool, retry_at=cause.now if nobody.may_pass else None)
+    parked = lead._replace(pool=retry.pool if retry else None, retry_at=cause.now if retry else None)
     return tell(
         world, parked, "lead.updated" if was_parked else "lead.parked", cause,
         state="parked", lead=state, owner=None, previous_owner=lead.tried[-1] if lead.holders else None,
         attempt=len(lead.holders), assigned_at=None, respond_by=None, stage=None,
-        reasons=(*why, *nobody.reasons), rules_version=book.version,
+        reasons=reasons, rules_version=book.version,
     )  # fmt: skip
 
 

@@ -57,11 +57,10 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Nobody:
-    """Why nobody takes the lead, and whether that can pass by itself."""
+    """Why nobody takes the lead. Waiting for somebody in `pool` may help; None: only other rules, or a person."""
 
     pool: str | None
     reasons: tuple[Reason, ...]
-    may_pass: bool = True
 
 
 def choose(
@@ -74,7 +73,8 @@ def choose(
     able, skipped = _sift(rules.members[pool], lead, standings, absent, tried)
     told = tuple(_skipped(why, reps) for why, reps in skipped.items())
     if not able:
-        return Nobody(pool, (_parked(pool, skipped), covered, *told), not OF_THE_REP.isdisjoint(skipped))
+        may_pass = not OF_THE_REP.isdisjoint(skipped)
+        return Nobody(pool if may_pass else None, (_parked(pool, skipped), covered, *told))
     passes = {rep.id: standings[rep.id].passes[pool] for rep in rules.members[pool] if pool in standings[rep.id].passes}
     away = [rep_id for why in OF_THE_REP for rep_id in skipped.get(why, ())]
     unable = [rep_id for why in skipped.keys() - OF_THE_REP for rep_id in skipped[why]]

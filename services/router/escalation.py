@@ -33,8 +33,7 @@ def retried(world: World, lead: Lead, context: Context) -> tuple[Outgoing, ...]:
         return ()
     choice = choose(book.rules, told.lead, world.standings, world.absent, lead.tried)
     if isinstance(choice, Nobody):
-        rest = context.now + PAUSE if choice.may_pass else None
-        world.put(lead._replace(pool=choice.pool, retry_at=rest, rules_version=book.version))
+        world.put(lead._replace(pool=choice.pool, retry_at=context.now + PAUSE, rules_version=book.version))
         return ()
     cause = _clock(lead, "retry_at", lead.retry_at, context)
     return (hand_over(world, lead, told.lead, choice, book, cause),)
@@ -47,7 +46,7 @@ def move_on(world: World, lead: Lead, context: Context, cause: Cause, why: Reaso
     if told is None:
         return ()
     if len(lead.holders) > rules.max_reassignments:
-        moved = park(world, lead, told.lead, Nobody(lead.pool, (), may_pass=False), book, cause, (why,))
+        moved = park(world, lead, told.lead, (why,), book, cause)
     else:
         moved = route(world, lead, told.lead, context, cause, (why,))
     return (moved, _stuck(lead, cause, why)) if moved.type == "lead.parked" else (moved,)

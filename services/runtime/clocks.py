@@ -54,9 +54,10 @@ class Clocks:
                 self.turn(session)
             except psycopg2.Error as error:
                 log.warning("clock.failed", error=type(error).__name__, sqlstate=error.pgcode)
-                session = _closed(session)
+                _close(session)
+                session = None
                 self._stop.wait(0.5)
-        _closed(session)
+        _close(session)
 
     def turn(self, session: Session) -> None:
         """Run every clock whose time has come."""
@@ -122,10 +123,10 @@ class Clocks:
             letters: list[Frame] = [dead_letter(self.service.name, entry, dead, context.now) for entry in late]
             outbox.write_frames(cursor, letters)
             states = {(entry.inbox_id, entry.day): ("dead", dead.reason) for entry in late}
-            Inbox(keep_data=False).settle(cursor, states)  # type: ignore[arg-type]  # a state may have no reason
+            Inbox(keep_data=False).settle(cursor, states)
             waiting.forget(cursor, late)
 
 
-def _closed(session: Session | None) -> None:
+def _close(session: Session | None) -> None:
     if session is not None and not session.closed:
         session.close()

@@ -11,16 +11,17 @@ import os
 import signal
 import sys
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
 class Faults:
-    """Counts passages and strikes when the armed one comes."""
+    """Counts passages and strikes when the armed one comes. `strike` is what happens then."""
 
     point: str = ""
     passage: int = 0
-    action: signal.Signals = signal.SIGKILL
+    strike: Callable[[], None] = lambda: None
     _passed: Counter[str] = field(default_factory=Counter)
 
     def passed(self, point: str) -> None:
@@ -29,8 +30,8 @@ class Faults:
             return
         self._passed[point] += 1
         if self._passed[point] == self.passage:
-            print(f"fault hit: {point} {self.passage} {self.action.name}", file=sys.stderr, flush=True)
-            os.kill(os.getpid(), self.action)
+            print(f"fault hit: {point} {self.passage}", file=sys.stderr, flush=True)
+            self.strike()
 
 
 def armed(text: str) -> Faults:
@@ -39,4 +40,5 @@ def armed(text: str) -> Faults:
         return Faults()
     action, _, rest = text.rpartition("@")
     point, _, passage = rest.partition(":")
-    return Faults(point, int(passage or 1), signal.SIGSTOP if action == "stop" else signal.SIGKILL)
+    number = signal.SIGSTOP if action == "stop" else signal.SIGKILL
+    return Faults(point, int(passage or 1), lambda: os.kill(os.getpid(), number))

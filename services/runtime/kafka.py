@@ -49,6 +49,8 @@ class GroupConsumer:
                 reconnect_backoff_max_ms=RECONNECT_MS,
                 max_partition_fetch_bytes=2 * MAX_DEAD_LETTER_BYTES,
             )  # fmt: skip
+            for topic in topics:  # a leader that does not know a topic yet gives its partitions to nobody
+                self._client.partitions_for_topic(topic)
 
     def poll(self, timeout_s: float, max_records: int) -> list[Record]:
         """See `transport.Consumer`."""
@@ -62,7 +64,7 @@ class GroupConsumer:
 
     def seek(self, partition: Partition, offset: int) -> None:
         """See `transport.Consumer`."""
-        with suppress(AssertionError, KafkaError):  # not assigned any more: nothing to seek
+        with suppress(ValueError, AssertionError, KafkaError):  # not assigned any more: nothing to seek
             self._client.seek(TopicPartition(*partition), offset)
 
     def commit(self, offsets: Mapping[Partition, int], *, wait: bool = False) -> None:
@@ -87,6 +89,12 @@ class GroupConsumer:
         with _kafka("asking for start offsets"):
             starts = self._client.beginning_offsets([TopicPartition(*p) for p in partitions])
         return {(tp.topic, tp.partition): offset for tp, offset in starts.items()}
+
+    def position(self, partition: Partition) -> int:
+        """See `transport.Consumer`."""
+        with suppress(AssertionError, KafkaError):  # not assigned any more, or no answer: it proves nothing
+            return int(self._client.position(TopicPartition(*partition), timeout_ms=REQUEST_MS) or 0)
+        return 0
 
     def partition_counts(self, topics: Sequence[str]) -> Mapping[str, int]:
         """See `transport.Consumer`."""
@@ -164,12 +172,20 @@ class KeyPartitioner(Partitioner):  # type: ignore[misc]  # kafka-python ships n
 
 
 class LogProducer:
-    """Writes to Kafka and waits for every acknowledgement (`transport.Producer`)."""
+    """Writes to Kafka and waits for every acknowledgement (`transport.Producer`).
+
+    After a failure the client is thrown away: an idempotent one may refuse everything from then on, and what still lies
+    in its buffers must not go out late.
+    """
 
     def __init__(self, servers: str, client_id: str) -> None:
+        self._servers, self._client_id = servers.split(","), client_id
+        self._client: Any = self._open()
+
+    def _open(self) -> Any:
         with _kafka("opening the producer"):
-            self._client = KafkaProducer(
-                bootstrap_servers=servers.split(","), client_id=client_id, acks="all",
+            return KafkaProducer(
+                bootstrap_servers=self._servers, client_id=self._client_id, acks="all",
                 partitioner=KeyPartitioner(), linger_ms=LINGER_MS,  # a flush follows every hand-over and waits for none
                 batch_size=131_072, delivery_timeout_ms=DELIVERY_MS, request_timeout_ms=REQUEST_MS,
                 max_block_ms=REQUEST_MS, reconnect_backoff_max_ms=RECONNECT_MS, max_request_size=2 * MAX_DEAD_LETTER_BYTES,
@@ -177,6 +193,16 @@ class LogProducer:
 
     def publish(self, messages: Sequence[Message], may_send: Callable[[], bool]) -> None:
         """See `transport.Producer`."""
+        self._client = self._client or self._open()
+        try:
+            self._publish(messages, may_send)
+        except Unavailable:
+            client, self._client = self._client, None
+            with suppress(KafkaError, OSError):
+                client.close(timeout=0)
+            raise
+
+    def _publish(self, messages: Sequence[Message], may_send: Callable[[], bool]) -> None:
         futures: list[Any] = []
         try:
             for start in range(0, len(messages), IN_FLIGHT):
@@ -197,8 +223,9 @@ class LogProducer:
 
     def close(self) -> None:
         """See `transport.Producer`."""
-        with suppress(KafkaError, OSError):
-            self._client.close(timeout=3)
+        if self._client:
+            with suppress(KafkaError, OSError):
+                self._client.close(timeout=3)
 
 
 def _settle(futures: Sequence[Any]) -> int:
@@ -215,7 +242,8 @@ def _settle(futures: Sequence[Any]) -> int:
 
 
 def _record(r: Any) -> Record:
-    return Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, r.headers)
+    headers = [(name, value or b"") for name, value in r.headers]  # a header may have no value
+    return Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, headers)
 
 
 def _log_commit(_offsets: Any, outcome: Any) -> None:
@@ -244,3 +272,35 @@ def create_topics(servers: str, topics: Sequence[Topic], partitions: int, replic
             return tuple(t.name for t in missing)
         finally:
             admin.close()
+
+
+class GroupLags:
+    """How far consumer groups are behind. Belongs to one thread."""
+
+    def __init__(self, servers: str) -> None:
+        with _kafka("opening an admin client"):
+            self._admin = KafkaAdminClient(bootstrap_servers=servers.split(","), request_timeout_ms=REQUEST_MS + 1000)
+            self._client = KafkaConsumer(bootstrap_servers=servers.split(","), request_timeout_ms=REQUEST_MS + 1000)
+
+    def records(self, groups: Mapping[str, Sequence[str]]) -> Mapping[str, int]:
+        """Records of these topics that each group has not committed yet; a topic that does not exist has none."""
+        with _kafka("asking for committed offsets"):
+            topics = {topic for names in groups.values() for topic in names}
+            found = [TopicPartition(t, p) for t in sorted(topics) for p in self._client.partitions_for_topic(t) or ()]
+            starts, ends = self._client.beginning_offsets(found), self._client.end_offsets(found)
+            committed = self._admin.list_group_offsets(list(groups))
+        return {
+            group: sum(max(0, ends[tp] - max(starts[tp], _offset(committed.get(group, {}).get(tp))))
+                       for tp in found if tp.topic in names)
+            for group, names in groups.items()
+        }  # fmt: skip
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        with suppress(KafkaError, OSError):
+            self._client.close()
+            self._admin.close()
+
+
+def _offset(committed: OffsetAndMetadata | None) -> int:
+    return committed.offset if committed else -1

@@ -56,7 +56,6 @@ class MemoryLog:
         self._stretches: dict[Partition, _Stretch] = {}
         self._max_bytes: dict[str, int] = {}
         self._groups: dict[str, _Group] = defaultdict(_Group)
-        self._keyless = 0
         self.create(topics)
 
     def create(self, topics: Iterable[Topic]) -> None:
@@ -109,7 +108,7 @@ class MemoryLog:
             size = len(message.key or b"") + len(message.value or b"")
             if self.away or self.refuses(message) or size > self._max_bytes.get(message.topic, 0):
                 return False
-            place = (message.topic, self._choose(message))
+            place = (message.topic, crc32(message.key or b"") % self.count(message.topic))
             stretch, timestamp = self._stretches[place], int(self.now().timestamp() * 1000)
             stretch.records.append(
                 Record(*place, stretch.end, timestamp, message.key, message.value, tuple(message.headers))
@@ -134,11 +133,6 @@ class MemoryLog:
         n = names.index(member)
         first = n * each + min(n, more)
         return ((topic, p) for p in range(first, first + each + (n < more)))
-
-    def _choose(self, message: Message) -> int:
-        if message.key is None:
-            self._keyless += 1
-        return (self._keyless if message.key is None else crc32(message.key)) % self.count(message.topic)
 
 
 class _Cursor:
@@ -169,11 +163,11 @@ class _Cursor:
 
 
 class MemoryConsumer:
-    """A member of a consumer group (`transport.Consumer`). A second one of the same name takes the place of the first."""
+    """A member of a consumer group (`transport.Consumer`). Members of one group have different names."""
 
     def __init__(self, log: MemoryLog, group: str, topics: Sequence[str], member: str) -> None:
         self._log, self._group, self._topics, self._member = log, group, tuple(topics), member
-        self._cursor, self._generation = _Cursor(log), 0
+        self._cursor, self._generation, self._closed = _Cursor(log), 0, False
         if log.away:
             raise Unavailable("the log does not answer")
         log.join(group, member, self._topics)
@@ -214,11 +208,12 @@ class MemoryConsumer:
 
     def close(self) -> None:
         """See `transport.Consumer`."""
+        self._closed = True
         self._log.expel(self._group, self._member)
 
     def _follow_group(self) -> None:
         """Take up what the group gives; after every change all positions are the committed ones again."""
-        if self._log.away:
+        if self._log.away or self._closed:
             raise Unavailable("the log does not answer")
         share = self._log.membership(self._group, self._member)
         if share is None:

@@ -55,6 +55,9 @@ class Consumer(Protocol):
     def starts(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
         """Lowest offset that each partition still holds."""
 
+    def position(self, partition: Partition) -> int:
+        """Offset from which the next poll reads, past whatever is no record; 0 where it is not assigned."""
+
     def partition_counts(self, topics: Sequence[str]) -> Mapping[str, int]:
         """How many partitions each topic has; a topic that does not exist is left out."""
 

@@ -213,9 +213,12 @@ def test_parked_leads_are_left_alone_until_somebody_in_their_pool_is_free(router
     assert fire(session, retry_parked, at) == []
 
 
-def test_new_rules_give_parked_leads_another_try_and_new_reps_a_row(router: Connect) -> None:
+@pytest.mark.parametrize(
+    ("old", "new"), [("default_pool: north\n", ""), ("capacity: 100", "capacity: 100, product_lines: [baths]")]
+)
+def test_new_rules_give_parked_leads_another_try_and_new_reps_a_row(router: Connect, old: str, new: str) -> None:
     session = router()
-    nobody = context(rules=book(BODY.replace("default_pool: north\n", "")))
+    nobody = context(rules=book(BODY.replace(old, new)))
     assert kinds(batch(session, qualified(1), rules=nobody)) == ["lead.parked"]
     assert fire(session, retry_parked, Context(LATER, nobody.books, LATER)) == []
     renamed = book(BODY.replace("id: ana", "id: nora"))

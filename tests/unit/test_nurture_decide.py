@@ -199,9 +199,7 @@ def test_the_order_of_arrival_does_not_change_what_holds(statements: list[tuple[
     last = max(at for _, at in statements)
     expected = {state for state, at in statements if at == last}
     everything = {state for state, _ in statements}
-    assert ends == {
-        "suppressed" if "suppressed" in everything else "withdrawn" if "withdrawn" in expected else "given"
-    }
+    assert ends == {"suppressed" if "suppressed" in everything else "withdrawn" if "withdrawn" in expected else "given"}
 
 
 @given(STATEMENTS)

@@ -62,7 +62,9 @@ def test_a_mail_has_text_and_html_in_lines_that_mail_servers_take() -> None:
 
 NASTY = st.one_of(
     st.text(max_size=60),
-    st.sampled_from(["\r\nBcc: x@example.com", "A\nB", "{{ 7*7 }}", "<script>alert(1)</script>", "a\x00b", "\u2028x", '"q"']),
+    st.sampled_from(
+        ["\r\nBcc: x@example.com", "A\nB", "{{ 7*7 }}", "<script>alert(1)</script>", "a\x00b", "\u2028x", '"q"']
+    ),
 )
 
 
@@ -77,7 +79,9 @@ def test_what_a_lead_says_never_becomes_a_header_markup_or_code(name: str, produ
     assert "\n" not in letter.subject
 
 
-@pytest.mark.parametrize("name", ["Win at https://evil.example", "www.evil.example", "x@evil.example", "a" * 61, "<b>Ana</b>"])
+@pytest.mark.parametrize(
+    "name", ["Win at https://evil.example", "www.evil.example", "x@evil.example", "a" * 61, "<b>Ana</b>"]
+)
 def test_a_name_that_is_an_advertisement_is_left_out(name: str) -> None:
     assert plain(name) == ""
     assert "evil" not in written(name).text
@@ -99,7 +103,9 @@ def test_the_message_id_depends_on_enrolment_and_step_alone() -> None:
     assert len({message_id(lead_id(n), s, SENDER) for n in (1, 2) for s in (1, 2)}) == 4
 
 
-@pytest.mark.parametrize("to", ["", "maya", "ma ya@example.com", "maya@example.com\r\nBcc: x@example.com", "año@example.com"])
+@pytest.mark.parametrize(
+    "to", ["", "maya", "ma ya@example.com", "maya@example.com\r\nBcc: x@example.com", "año@example.com"]
+)
 def test_an_address_that_mail_cannot_carry_is_refused(to: str) -> None:
     with pytest.raises(ValueError, match="none that every mail server takes"):
         compose(written(), SENDER, envelope(to))

@@ -11,7 +11,13 @@ from tests.nurture_cases import BODY, BOOK
 def test_the_default_book_has_copy_for_every_step_and_language() -> None:
     letters = Letters()
     rules: NurtureRules = BOOK.rules
-    data = {"name": "Maya", "company": "", "product": "", "sender": rules.sender, "unsubscribe_url": "https://x.example/u/t"}
+    data = {
+        "name": "Maya",
+        "company": "",
+        "product": "",
+        "sender": rules.sender,
+        "unsubscribe_url": "https://x.example/u/t",
+    }
     for sequence in rules.sequences:
         for step in sequence.steps:
             assert set(step.subject) == {"en", "es"}

@@ -47,7 +47,8 @@ def test_hours_within_one_day_are_understood() -> None:
 
 # both nights of a year on which the clocks of Madrid change, and plain ones around them
 MOMENTS = st.one_of(
-    st.datetimes(datetime(2031, 3, 29), datetime(2031, 4, 1)), st.datetimes(datetime(2031, 10, 25), datetime(2031, 10, 28))
+    st.datetimes(datetime(2031, 3, 29), datetime(2031, 4, 1)),
+    st.datetimes(datetime(2031, 10, 25), datetime(2031, 10, 28)),
 ).map(lambda at: at.replace(tzinfo=UTC))
 TIMES = st.times().map(lambda t: f"{t.hour:02}:{t.minute:02}")
 

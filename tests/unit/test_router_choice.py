@@ -153,7 +153,7 @@ def test_a_lead_that_nobody_can_take_is_parked_with_the_reason(
     choice = choose(rules, lead(warmth="warm"), {"a": Standing("a", load)}, absent, tried)
     assert isinstance(choice, Nobody)
     assert choice.reasons[0].code == code
-    assert choice.may_pass == (code in ("all_absent", "all_full"))
+    assert choice.pool == ("p" if code in ("all_absent", "all_full") else None)
 
 
 def test_several_reasons_are_told_one_by_one_with_their_reps() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -173,6 +174,13 @@ def test_an_outcome_is_told_with_its_rep_and_never_later_than_it_arrived() -> No
     assert (told.data.rep_id, told.data.destination) == ("ana", "crm")
     assert told.data.occurred_at == NOW + timedelta(minutes=1)
     assert told.data.correlation_id == uid("submission 1")
+
+
+def test_two_crms_that_count_their_event_ids_alike_are_told_apart() -> None:
+    at = world()
+    run(at, qualified())
+    one, other = (replace(report(1, "lead.accepted"), id="1", inbox_id=uid(name)) for name in ("one", "other"))
+    assert len({event.id for event in run(at, one, other)}) == 2
 
 
 @pytest.mark.parametrize(

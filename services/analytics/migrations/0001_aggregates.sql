@@ -1,12 +1,13 @@
 -- What is known of a lead, in groups that each have their own writer. The first field of a group is its age: the
 -- later group of two is the greater one, so `greatest` folds events that arrive in any order, any number of times.
+CREATE DOMAIN word AS text COLLATE "C";  -- compares as Python does, wherever the database stands
 CREATE TYPE lead_qualified AS (
-    version int, opened_at timestamptz, source text, origin_type text, campaign text, product_line text,
-    warmth text, is_test boolean
+    version int, opened_at timestamptz, source word, origin_type word, campaign word, product_line word,
+    warmth word, is_test boolean
 );
-CREATE TYPE lead_assigned AS (version int, state text);
-CREATE TYPE lead_holder AS (version int, rep_id text, pool text, destination text);
-CREATE TYPE lead_closing AS (at timestamptz, outcome text, cents bigint, currency text);
+CREATE TYPE lead_assigned AS (version int, state word);
+CREATE TYPE lead_holder AS (version int, rep_id word, pool word, destination word);
+CREATE TYPE lead_closing AS (at timestamptz, outcome word, cents bigint, currency word);
 
 -- The engine's inbox holds the facts; a lead's timeline, and a person's submissions, are found by record key.
 CREATE INDEX inbox_key ON inbox (key);

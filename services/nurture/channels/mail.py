@@ -6,14 +6,16 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from email import policy
-from email.headerregistry import Address
+from email.header import Header
 from email.message import EmailMessage
-from email.utils import format_datetime
+from email.utils import format_datetime, formataddr
 
 from services.nurture.channels.letters import Letter
 from services.nurture.rules import Sender
 
-
+# headers go out as given: the library would break the long links into encoded words, which RFC 2369 forbids, and
+# needs ten times as long
+_AS_GIVEN = policy.SMTP.clone(refold_source="none")
 # plain ASCII without quoting: other addresses need SMTPUTF8, which few servers take
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
@@ -40,29 +42,34 @@ def compose(letter: Letter, sender: Sender, envelope: Envelope) -> bytes:
     """The whole mail, lines ended by CRLF. Raises `ValueError` when the address is none that mail can carry."""
     if not _ADDRESS.fullmatch(envelope.to):
         raise ValueError("the address is none that every mail server takes")
-    local, _, domain = envelope.to.rpartition("@")
-    mail = EmailMessage(policy.SMTP)
-    mail["From"] = Address(sender.name, addr_spec=sender.address)
-    mail["To"] = Address(envelope.name, local, domain)
-    mail["Reply-To"] = Address(sender.name, addr_spec=sender.reply_to)
-    mail["Subject"] = letter.subject
-    mail["Date"] = format_datetime(envelope.date)
-    mail["Message-ID"] = envelope.message_id
-    mail["Content-Language"] = envelope.language
-    mail["List-ID"] = f"{sender.list_name} <{sender.unsubscribe.replace('@', '.')}>"
-    mail["Auto-Submitted"] = "auto-generated"
-    mail["Precedence"] = "bulk"
-    mail["X-Auto-Response-Suppress"] = "OOF, AutoReply"
+    mail = EmailMessage(_AS_GIVEN)
     mail.set_content(letter.text, cte="quoted-printable")
     mail.add_alternative(letter.html, subtype="html", cte="quoted-printable")
-    return _list_headers(sender, envelope) + mail.as_bytes()
+    for name, value in _headers(letter, sender, envelope).items():
+        mail.set_raw(name, _one_line(value))
+    return mail.as_bytes()
 
 
-def _list_headers(sender: Sender, envelope: Envelope) -> bytes:
-    # written by hand: the library would break the long links into encoded words, which RFC 2369 forbids
-    lines = (
-        f"List-Unsubscribe: <{envelope.unsubscribe_url}>,\r\n"
-        f" <mailto:{sender.unsubscribe}?subject={envelope.unsubscribe_token}>\r\n"
-        "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
-    )
-    return lines.encode("ascii")
+def _headers(letter: Letter, sender: Sender, envelope: Envelope) -> dict[str, str]:
+    url, token = envelope.unsubscribe_url, envelope.unsubscribe_token
+    return {
+        "From": formataddr((sender.name, sender.address)),
+        "To": formataddr((envelope.name, envelope.to)),
+        "Reply-To": formataddr((sender.name, sender.reply_to)),
+        "Subject": letter.subject,
+        "Date": format_datetime(envelope.date),
+        "Message-ID": envelope.message_id,
+        "Content-Language": envelope.language,
+        "List-ID": f"{sender.list_name} <{sender.unsubscribe.replace('@', '.')}>",
+        "List-Unsubscribe": f"<{url}>, <mailto:{sender.unsubscribe}?subject={token}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        "Auto-Submitted": "auto-generated",
+        "Precedence": "bulk",
+        "X-Auto-Response-Suppress": "OOF, AutoReply",
+    }
+
+
+def _one_line(value: str) -> str:
+    if "\r" in value or "\n" in value:
+        raise ValueError("a header must be one line")
+    return value if value.isascii() else Header(value, "utf-8").encode(linesep="\r\n")

@@ -7,8 +7,8 @@ CREATE TABLE lead (
     holders        text NOT NULL DEFAULT '',    -- rep:destination of all owners in order, space between
     stage          text,
     respond_by     timestamptz,                 -- NULL once answered
-    pool           text,
-    retry_at       timestamptz,                 -- parked and waiting may help
+    pool           text,                        -- parked: whom it waits for; NULL: for other rules
+    retry_at       timestamptz,                 -- parked and not left to a person
     rules_version  text,
     correlation_id text,
     event_id       uuid,

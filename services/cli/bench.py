@@ -1,0 +1,66 @@
+"""`caudal bench`: figures on this machine, each on a temporary installation of its own."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from deploy.embedded.errors import EmbeddedError
+from services.cli.benches.chain import chain
+from services.cli.benches.latency import burst, latency
+
+app = typer.Typer(no_args_is_help=True, help="Figures on this machine. Example: caudal bench chain --leads 50000")
+out = Console(highlight=False)
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+
+@app.command(name="chain")
+def chain_command(leads: Annotated[int, typer.Option(min=100)] = 200_000, as_json: Json = False) -> None:
+    """Drain preloaded submissions through all services: leads per second and CPU per lead.
+
+    Example: caudal bench chain --leads 50000 --json
+    """
+    show(lambda: chain(leads), as_json)
+
+
+@app.command(name="latency")
+def latency_command(
+    rate: Annotated[int, typer.Option(min=1, help="Leads per second.")] = 50,
+    seconds: Annotated[int, typer.Option(min=1)] = 60,
+    as_json: Json = False,
+) -> None:
+    """Time from accepted to assigned at a steady rate.
+
+    Example: caudal bench latency --rate 50 --seconds 60
+    """
+    show(lambda: latency(rate, seconds), as_json)
+
+
+@app.command(name="burst")
+def burst_command(leads: Annotated[int, typer.Option(min=100)] = 10_000, as_json: Json = False) -> None:
+    """Post leads in batches of 100: when is the last one assigned?
+
+    Example: caudal bench burst
+    """
+    show(lambda: burst(leads), as_json)
+
+
+def show(measure: object, as_json: bool) -> None:
+    """Measure and print, as JSON or as a table."""
+    assert callable(measure)  # noqa: S101
+    try:
+        figures: dict[str, object] = measure()
+    except EmbeddedError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    if as_json:
+        typer.echo(json.dumps(figures, indent=1))
+        return
+    table = Table("figure", "value")
+    for name, value in figures.items():
+        table.add_row(name, json.dumps(value))
+    out.print(table)

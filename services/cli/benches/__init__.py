@@ -1,0 +1,1 @@
+"""Figures on a temporary installation of their own, everything on this machine."""

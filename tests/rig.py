@@ -1,0 +1,199 @@
+"""A rig for the engine: workers of one service on the memory log and a real database, one step after the other."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import psycopg2
+
+from schemas import codec
+from schemas.events.operations import RulesActivated, RulesPublished
+from schemas.events.people import PersonChanged
+from schemas.topics import DEADLETTERS, PEOPLE_CHANGED, RULES_PUBLISHED
+from services.runtime.batch import Batches
+from services.runtime.clocks import Clocks
+from services.runtime.decode import Decoder
+from services.runtime.faults import Faults
+from services.runtime.follower import restore
+from services.runtime.inbox import Inbox
+from services.runtime.memory import MemoryConsumer, MemoryLog, MemoryProducer, MemoryReader
+from services.runtime.postgres import Session, connect, migrate, select, transaction
+from services.runtime.publisher import Publisher
+from services.runtime.rulebook import book_version
+from services.runtime.service import Service
+from services.runtime.transport import Message, Record
+from services.runtime.worker import Links, Worker
+from tests.toy import START, TABLES, TOPICS, toy
+
+GROUP = "caudal.toy"
+
+
+class Crash(BaseException):
+    """The process dies here: nothing of ours catches it."""
+
+
+def crash() -> None:
+    raise Crash
+
+
+class PatientConsumer(MemoryConsumer):
+    """Calls `idle` once nothing has come for `patience` polls, so that a run ends by itself."""
+
+    idle: Callable[[], None] = staticmethod(lambda: None)
+    patience = 2
+    empty = 0
+
+    def poll(self, timeout_s: float, max_records: int) -> list[Record]:
+        records = super().poll(timeout_s, max_records)
+        self.empty = 0 if records else self.empty + 1
+        if self.empty >= self.patience:
+            self.idle()
+        return records
+
+
+@dataclass
+class Rig:
+    """One database, one log, and the workers on them."""
+
+    dsn: str
+    service: Service = field(default_factory=toy)
+    partitions: int = 2
+    now: datetime = START
+    log: MemoryLog = field(init=False)
+    sessions: list[Session] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.log = MemoryLog(lambda: self.now, TOPICS, self.partitions, longest_wait_s=0)
+        migrate(self.dsn, "toy", ["services.runtime"])
+        self.change(TABLES)
+
+    def worker(self, name: str = "a", faults: Faults | None = None, patience: int = 2, **changes: Any) -> Worker:
+        """A worker that stops once it has nothing to do."""
+        topics = {t.name: t for t in self.service.inputs}
+        batches = Batches(
+            self.service, Decoder(topics, self.service.for_ever), Inbox(keep_data=self.service.keep_data),
+            faults or Faults())  # fmt: skip
+        session = self.session()
+        books = restore(session, self.service.books)
+        links = Links(
+            consumer=lambda: consumer(), publisher=lambda: Publisher(self.service, MemoryProducer(self.log)),
+            session=self.session, now=lambda: self.now,
+            books=lambda offset: MemoryReader(self.log, [RULES_PUBLISHED.name], {(RULES_PUBLISHED.name, 0): offset}),
+        )  # fmt: skip
+        worker = Worker(batches, links, books, name, **changes)
+
+        def consumer() -> PatientConsumer:
+            made = PatientConsumer(self.log, GROUP, sorted(topics), name)
+            made.idle, made.patience = worker.stop, patience
+            return made
+
+        return worker
+
+    def run(self, name: str = "a", faults: Faults | None = None, **changes: Any) -> Worker:
+        """Run a worker until it is idle, or until it crashes: then the broker finds that it is gone."""
+        worker = self.worker(name, faults, **changes)
+        try:
+            worker.run()
+        except Crash:
+            self.bury(name)
+        return worker
+
+    def bury(self, name: str) -> None:
+        """What a crash leaves: the broker expels the member, the database ends its sessions."""
+        self.log.expel(GROUP, name)
+        for session in self.sessions:
+            session.close()
+        self.sessions.clear()
+
+    def clocks(self, worker: Worker, faults: Faults | None = None) -> None:
+        """One turn of the clocks."""
+        batches, session = worker.batches, self.session()
+        turning = Clocks(
+            self.service, batches.decoder, worker.books, lambda: worker.partition_counts, self.session,
+            lambda: self.now, faults or Faults())  # fmt: skip
+        try:
+            turning.turn(session)
+        finally:
+            session.close()
+
+    def session(self) -> Session:
+        self.sessions.append(connect(self.dsn, "toy", "rig"))
+        return self.sessions[-1]
+
+    def write(self, *messages: Message) -> None:
+        MemoryProducer(self.log).publish(messages, lambda: True)
+
+    def change(self, sql: str, *parameters: object) -> None:
+        session = connect(self.dsn, "toy", "rig-change", limits=False)
+        with transaction(session) as cursor:
+            cursor.execute(sql, parameters)
+        session.close()
+
+    def ask(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Rows as they stand committed."""
+        session = connect(self.dsn, "toy", "rig-ask")
+        try:
+            with transaction(session) as cursor:
+                return select(cursor, sql, parameters)
+        finally:
+            session.close()
+
+    def people(self) -> dict[str, tuple[int, int]]:
+        """Submissions and version by identity, as decided."""
+        return {i: (s, v) for i, s, v in self.ask("SELECT identity, submissions, version FROM person ORDER BY 1")}
+
+    def told(self) -> dict[str, tuple[int, int]]:
+        """Submissions and version by identity, as the compacted topic ends."""
+        found = {}
+        for record in self.log.records(PEOPLE_CHANGED.name):
+            if record.value is not None:
+                person = PersonChanged.model_validate_json(record.value)
+                found[person.person_id] = (person.submissions, person.version)
+        return dict(sorted(found.items()))
+
+    def event_ids(self) -> list[str]:
+        """Ids of what was told, as often as it was written."""
+        return [dict(r.headers)["ce_id"].decode() for r in self.log.records(PEOPLE_CHANGED.name)]
+
+    def letters(self) -> list[dict[str, Any]]:
+        """Dead letters as written."""
+        model = DEADLETTERS.models[0]
+        return [
+            model.model_validate_json(r.value or b"").model_dump() for r in self.log.records(DEADLETTERS.name)
+        ]  # fmt: skip
+
+    def reasons(self) -> list[str]:
+        return sorted(letter["reason"] for letter in self.letters())
+
+    def pending(self) -> list[str]:
+        return [row[0] for row in self.ask("SELECT frames FROM pending WHERE frames <> ''")]
+
+    def inbox(self) -> dict[str, int]:
+        """Ids by state."""
+        return dict(self.ask("SELECT state, count(*) FROM inbox GROUP BY 1 ORDER BY 1"))
+
+    def publish_book(self, body: str, *, activate: bool = True) -> str:
+        """Put a version of the rule book on its topic; its name."""
+        version = book_version("toy", body)
+        told = {"occurred_at": self.now, "recorded_at": self.now, "correlation_id": version, "author": "ana"}
+        events = [RulesPublished(cause_id=version, book="toy", book_version=version, body=body, **told)]
+        if activate:
+            events.append(RulesActivated(cause_id=f"{version}.on", book="toy", book_version=version, **told))
+        for n, event in enumerate(events):
+            headers = codec.write(f"{version}.{self.log.count('')}.{n}", event.types[0], "caudal/cli")
+            self.write(Message(RULES_PUBLISHED.name, b"toy", event.model_dump_json().encode(), headers))
+        return version
+
+
+def told_once(rig: Rig) -> bool:
+    """Exactly once in effect: the last word on every person is what the table says, and no version has two ids."""
+    records = [r for r in rig.log.records(PEOPLE_CHANGED.name) if r.value]
+    versions: dict[tuple[bytes | None, int], set[str]] = {}
+    for r in records:
+        state = PersonChanged.model_validate_json(r.value or b"")
+        versions.setdefault((r.key, state.version), set()).add(dict(r.headers)["ce_id"].decode())
+    return all(len(ids) == 1 for ids in versions.values()) and rig.told() == rig.people()
+
+
+__all__ = ["GROUP", "Crash", "Rig", "crash", "psycopg2", "told_once"]

@@ -1,0 +1,223 @@
+"""A small service for tests of the engine, in the shape of a real one: gather, decide, apply, clocks.
+
+It counts the submissions of each identity and tells the state of that person on a compacted topic. What a submission
+says decides its fate: `drop`, `dead`, `poison` (deciding raises), `refused` (PostgreSQL refuses the data), `remind`
+(a due row one hour later). An activity waits until its identity is known.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from pydantic import BaseModel, ConfigDict
+
+from schemas import codec
+from schemas.events.activities import ActivityReceived
+from schemas.events.leads import Contact, LeadReceived, Origin
+from schemas.events.people import PersonChanged
+from schemas.topics import (
+    ACTIVITIES_RECEIVED,
+    DEADLETTERS,
+    LEADS_RECEIVED,
+    PEOPLE_CHANGED,
+    RULES_PUBLISHED,
+    Topic,
+    destination_outcomes,
+)
+from services.runtime.postgres import Cursor, select
+from services.runtime.service import Call, Clock, Published, Service
+from services.runtime.transport import Message
+from services.runtime.verdict import Context, Dead, Drop, Emit, Incoming, Outgoing, Verdict, Wait, outgoing
+
+FOREIGN = destination_outcomes("toy")
+INPUTS = (LEADS_RECEIVED, ACTIVITIES_RECEIVED, FOREIGN)
+TOPICS: tuple[Topic, ...] = (*INPUTS, PEOPLE_CHANGED, DEADLETTERS, RULES_PUBLISHED)
+START = datetime.fromisoformat("2026-03-02T09:00:00+00:00")
+PATIENCE = timedelta(hours=1)
+
+TABLES = """
+CREATE TABLE person (identity text PRIMARY KEY, submissions int NOT NULL DEFAULT 0, activities int NOT NULL DEFAULT 0,
+    version int NOT NULL DEFAULT 0, event_id text, value text);
+CREATE TABLE reminder (identity text PRIMARY KEY, due_at timestamptz NOT NULL, note text CHECK (note <> 'refused'));
+CREATE TABLE errand (id text PRIMARY KEY, leased_until timestamptz, answer text);
+"""
+
+
+class ToyRules(BaseModel):
+    """Rules of the toy: a name, so that a decision can cite it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    greeting: str
+
+
+@dataclass(slots=True)
+class Person:
+    """One row, and the events that changed it."""
+
+    identity: str
+    submissions: int
+    activities: int
+    version: int
+    told: Outgoing | None = None
+    reminder: tuple[datetime, str] | None = None
+
+
+@dataclass(slots=True)
+class World:
+    """All that a batch needs."""
+
+    people: dict[str, Person] = field(default_factory=dict)
+
+
+def gather(cursor: Cursor, events: Sequence[Incoming], _: Context) -> World:
+    """Placeholders first, then every row locked."""
+    identities = sorted({e.key for e in events})
+    cursor.execute(
+        "INSERT INTO person (identity) SELECT unnest(%s::text[]) ORDER BY 1 ON CONFLICT DO NOTHING", (identities,)
+    )
+    rows = select(
+        cursor, "SELECT identity, submissions, activities, version FROM person WHERE identity = ANY(%s) "
+        "ORDER BY identity FOR UPDATE", (identities,))  # fmt: skip
+    return World({row[0]: Person(*row) for row in rows})
+
+
+def decide(event: Incoming, world: World, context: Context) -> Verdict:
+    """Count, unless the submission says otherwise."""
+    person = world.people[event.key]
+    if isinstance(event.data, ActivityReceived):
+        return _count_activity(person)
+    if not isinstance(event.data, LeadReceived):
+        return Drop("not_ours")
+    wish = event.data.message
+    if wish == "poison":
+        person.version += 100
+        raise RuntimeError("poison")
+    if wish == "drop":
+        return Drop("unwanted")
+    if wish == "dead":
+        return Dead("impossible", "the message asked for it")
+    if wish == "large":
+        person.version += 1
+        return Emit((_tell(person, event.id, event.timestamp, context, "x" * 2_000_000),))
+    if wish in ("remind", "refused"):
+        person.reminder = (event.data.occurred_at + PATIENCE, wish)
+    person.submissions += 1
+    person.version += 1
+    person.told = _tell(person, event.id, event.timestamp, context)
+    return Emit((person.told,))
+
+
+def apply(cursor: Cursor, world: World) -> None:
+    """All changed rows at once."""
+    changed = [p for p in world.people.values() if p.told]
+    for p in changed:
+        assert p.told
+        cursor.execute(
+            "UPDATE person SET submissions = %s, version = %s, event_id = %s, value = %s WHERE identity = %s",
+            (p.submissions, p.version, p.told.id, p.told.value, p.identity))  # fmt: skip
+        if p.reminder:
+            cursor.execute("INSERT INTO reminder VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", (p.identity, *p.reminder))
+    for p in world.people.values():
+        cursor.execute("UPDATE person SET activities = %s WHERE identity = %s", (p.activities, p.identity))
+
+
+def published(cursor: Cursor, versions: Mapping[str, int]) -> Sequence[Published]:
+    """People whose row is ahead."""
+    rows = select(
+        cursor, "SELECT identity, version, event_id, 'person.changed', value FROM person "
+        "JOIN unnest(%s::text[], %s::int[]) AS w (identity, known) USING (identity) "
+        "WHERE version > known AND event_id IS NOT NULL", (list(versions), list(versions.values())))  # fmt: skip
+    return [Published(*row) for row in rows]
+
+
+def remind(cursor: Cursor, context: Context) -> Sequence[Outgoing]:
+    """Due reminders: one more version of their person."""
+    if context.applied_until is None:
+        return ()
+    due = select(
+        cursor, "DELETE FROM reminder WHERE identity IN (SELECT identity FROM reminder WHERE due_at <= %s "
+        "FOR UPDATE SKIP LOCKED) RETURNING identity", (min(context.now, context.applied_until),))  # fmt: skip
+    events = []
+    for (identity,) in sorted(due):
+        (row,) = select(
+            cursor, "SELECT identity, submissions, activities, version + 1 FROM person WHERE identity = %s FOR UPDATE",
+            (identity,))  # fmt: skip
+        event = _tell(Person(*row), f"reminder of {identity}", context.now, context)
+        cursor.execute(
+            "UPDATE person SET version = version + 1, event_id = %s, value = %s WHERE identity = %s",
+            (event.id, event.value, identity))  # fmt: skip
+        events.append(event)
+    return events
+
+
+def claim(cursor: Cursor, context: Context) -> Sequence[str]:
+    """Errands nobody has answered, with a lease of a minute."""
+    rows = select(
+        cursor, "UPDATE errand SET leased_until = %s WHERE answer IS NULL AND coalesce(leased_until, '-infinity') <= %s "
+        "RETURNING id", (context.now + timedelta(minutes=1), context.now))  # fmt: skip
+    return [row[0] for row in rows]
+
+
+def record(cursor: Cursor, errand: str, answer: str, _: Context) -> Sequence[Outgoing]:
+    """The answer; nothing is told."""
+    cursor.execute("UPDATE errand SET answer = %s WHERE id = %s", (answer, errand))
+    return ()
+
+
+def toy(*, books: bool = False, **changes: Any) -> Service:
+    """The service; `books` makes it need a rule book."""
+    parts: dict[str, Any] = {
+        "gather": gather, "decide": decide, "apply": apply, "published": {PEOPLE_CHANGED.name: published},
+        "clocks": (
+            Clock("remind", timedelta(0), remind),
+            Call("errand", timedelta(0), claim, lambda errand, _: f"done {errand}", record),
+        ),
+        "books": {"toy": ToyRules} if books else {}, "for_ever": frozenset({LEADS_RECEIVED.name}),
+    }  # fmt: skip
+    return Service("toy", INPUTS, **(parts | changes))
+
+
+def submission(who: str, wish: str = "", n: int = 0, *, body: str = "body", repair: int = 0) -> Message:
+    """The `n`-th submission of a person, as intake would write it."""
+    event_id = str(uuid5(NAMESPACE_URL, f"{who} {wish} {n}"))
+    data = LeadReceived(
+        occurred_at=START, recorded_at=START, cause_id=event_id, correlation_id=event_id, source="site", identity=who,
+        origin=Origin(source="site"), contact=Contact(email="ana@example.com"), message=wish, body_hash=body, raw="{}",
+    )  # fmt: skip
+    return _message(LEADS_RECEIVED, who, event_id, "lead.received", data, repair)
+
+
+def activity(who: str, n: int = 0) -> Message:
+    """The `n`-th activity of a person."""
+    event_id = str(uuid5(NAMESPACE_URL, f"activity {who} {n}"))
+    data = ActivityReceived(
+        occurred_at=START, recorded_at=START, cause_id=event_id, correlation_id=event_id, source="site", identity=who,
+        activity="call")  # fmt: skip
+    return _message(ACTIVITIES_RECEIVED, who, event_id, "activity.received", data)
+
+
+def _count_activity(person: Person) -> Verdict:
+    if not person.submissions:
+        return Wait(person.identity)
+    person.activities += 1
+    return Emit()
+
+
+def _tell(person: Person, cause: str, at: datetime, context: Context, filler: str | None = None) -> Outgoing:
+    book = context.books.get("toy")
+    event = PersonChanged(
+        occurred_at=at, recorded_at=at, cause_id=cause, correlation_id=cause, version=person.version,
+        person_id=person.identity, contact=Contact(full_name=filler), first_seen_at=START,
+        submissions=person.submissions, rules_version=book.version if book else None,
+    )  # fmt: skip
+    return outgoing(PEOPLE_CHANGED, "person.changed", person.identity, event)
+
+
+def _message(topic: Topic, key: str, event_id: str, event_type: str, data: BaseModel, repair: int = 0) -> Message:
+    headers = codec.write(event_id, event_type, "caudal/intake")
+    if repair:
+        headers.append(("caudal_repair", str(repair).encode()))
+    return Message(topic.name, key.encode(), data.model_dump_json().encode(), headers)
