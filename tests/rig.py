@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from zlib import crc32
 
 import psycopg2
 
 from schemas import codec
 from schemas.events.operations import RulesActivated, RulesPublished
 from schemas.events.people import PersonChanged
-from schemas.topics import DEADLETTERS, PEOPLE_CHANGED, RULES_PUBLISHED
+from schemas.topics import ACTIVITIES_RECEIVED, DEADLETTERS, PEOPLE_CHANGED, RULES_PUBLISHED
 from services.runtime.batch import Batches
 from services.runtime.clocks import Clocks
 from services.runtime.decode import Decoder
@@ -24,9 +25,13 @@ from services.runtime.rulebook import book_version
 from services.runtime.service import Service
 from services.runtime.transport import Message, Record
 from services.runtime.worker import Links, Worker
-from tests.toy import START, TABLES, TOPICS, toy
+from tests.toy import INPUTS, START, TABLES, TOPICS, toy
 
 GROUP = "caudal.toy"
+OF_TWO_WORKERS = next(
+    name for name in (f"person {n}" for n in range(99)) if crc32(name.encode()) % 2 == 0 and crc32(name.encode()) % 3 == 2
+)
+"""With two partitions of submissions and three of activities, workers a and b share this person."""
 
 
 class Crash(BaseException):
@@ -38,17 +43,19 @@ def crash() -> None:
 
 
 class PatientConsumer(MemoryConsumer):
-    """Calls `idle` once nothing has come for `patience` polls, so that a run ends by itself."""
+    """Says when records have arrived, and when nothing has come for two polls: so a run ends by itself."""
 
-    idle: Callable[[], None] = staticmethod(lambda: None)
-    patience = 2
-    empty = 0
+    def __init__(self, log: MemoryLog, name: str, arrived: Callable[[], None], idle: Callable[[], None]) -> None:
+        super().__init__(log, GROUP, sorted(t.name for t in INPUTS), name)
+        self._arrived, self._idle, self._empty = arrived, idle, 0
 
     def poll(self, timeout_s: float, max_records: int) -> list[Record]:
         records = super().poll(timeout_s, max_records)
-        self.empty = 0 if records else self.empty + 1
-        if self.empty >= self.patience:
-            self.idle()
+        self._empty = 0 if records else self._empty + 1
+        if records:
+            self._arrived()
+        elif self._empty >= 2:
+            self._idle()
         return records
 
 
@@ -59,35 +66,33 @@ class Rig:
     dsn: str
     service: Service = field(default_factory=toy)
     partitions: int = 2
+    activity_partitions: int = 2
+    database_away: bool = False
     now: datetime = START
     log: MemoryLog = field(init=False)
     sessions: list[Session] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.log = MemoryLog(lambda: self.now, TOPICS, self.partitions, longest_wait_s=0)
+        self.log = MemoryLog(lambda: self.now, [ACTIVITIES_RECEIVED], self.activity_partitions, longest_wait_s=0)
+        self.log.partitions = self.partitions
+        self.log.create(TOPICS)
         migrate(self.dsn, "toy", ["services.runtime"])
         self.change(TABLES)
 
-    def worker(self, name: str = "a", faults: Faults | None = None, patience: int = 2, **changes: Any) -> Worker:
-        """A worker that stops once it has nothing to do."""
-        topics = {t.name: t for t in self.service.inputs}
-        batches = Batches(
-            self.service, Decoder(topics, self.service.for_ever), Inbox(keep_data=self.service.keep_data),
-            faults or Faults())  # fmt: skip
-        session = self.session()
-        books = restore(session, self.service.books)
+    def worker(
+        self, name: str = "a", faults: Faults | None = None, *, arrived: Callable[[], None] = lambda: None,
+        idle: Callable[[], None] | None = None, **changes: Any,
+    ) -> Worker:  # fmt: skip
+        """A worker that stops once it has nothing to do; `arrived` runs after a poll, before its batch."""
+        decoder = Decoder({t.name: t for t in self.service.inputs}, self.service.for_ever)
+        batches = Batches(self.service, decoder, Inbox(keep_data=self.service.keep_data), faults or Faults())
         links = Links(
-            consumer=lambda: consumer(), publisher=lambda: Publisher(self.service, MemoryProducer(self.log)),
+            consumer=lambda: PatientConsumer(self.log, name, arrived, idle or worker.stop),
+            publisher=lambda: Publisher(self.service, MemoryProducer(self.log)),
             session=self.session, now=lambda: self.now,
             books=lambda offset: MemoryReader(self.log, [RULES_PUBLISHED.name], {(RULES_PUBLISHED.name, 0): offset}),
         )  # fmt: skip
-        worker = Worker(batches, links, books, name, **changes)
-
-        def consumer() -> PatientConsumer:
-            made = PatientConsumer(self.log, GROUP, sorted(topics), name)
-            made.idle, made.patience = worker.stop, patience
-            return made
-
+        worker = Worker(batches, links, restore(self.session(), self.service.books), name, **changes)
         return worker
 
     def run(self, name: str = "a", faults: Faults | None = None, **changes: Any) -> Worker:
@@ -118,6 +123,9 @@ class Rig:
             session.close()
 
     def session(self) -> Session:
+        """A new one, unless the database is away."""
+        if self.database_away:
+            raise psycopg2.OperationalError("the database does not answer")
         self.sessions.append(connect(self.dsn, "toy", "rig"))
         return self.sessions[-1]
 
@@ -141,7 +149,7 @@ class Rig:
 
     def people(self) -> dict[str, tuple[int, int]]:
         """Submissions and version by identity, as decided."""
-        return {i: (s, v) for i, s, v in self.ask("SELECT identity, submissions, version FROM person ORDER BY 1")}
+        return {i: (s, v) for i, s, v in self.ask("SELECT identity, submissions, version FROM person WHERE version > 0 ORDER BY 1")}
 
     def told(self) -> dict[str, tuple[int, int]]:
         """Submissions and version by identity, as the compacted topic ends."""
@@ -181,7 +189,7 @@ class Rig:
         if activate:
             events.append(RulesActivated(cause_id=f"{version}.on", book="toy", book_version=version, **told))
         for n, event in enumerate(events):
-            headers = codec.write(f"{version}.{self.log.count('')}.{n}", event.types[0], "caudal/cli")
+            headers = codec.write(f"{version}.{n}", event.types[0], "caudal/cli")
             self.write(Message(RULES_PUBLISHED.name, b"toy", event.model_dump_json().encode(), headers))
         return version
 
@@ -196,4 +204,4 @@ def told_once(rig: Rig) -> bool:
     return all(len(ids) == 1 for ids in versions.values()) and rig.told() == rig.people()
 
 
-__all__ = ["GROUP", "Crash", "Rig", "crash", "psycopg2", "told_once"]
+__all__ = ["GROUP", "Crash", "Rig", "crash", "told_once"]

@@ -1,8 +1,9 @@
 """A small service for tests of the engine, in the shape of a real one: gather, decide, apply, clocks.
 
 It counts the submissions of each identity and tells the state of that person on a compacted topic. What a submission
-says decides its fate: `drop`, `dead`, `poison` (deciding raises), `refused` (PostgreSQL refuses the data), `remind`
-(a due row one hour later). An activity waits until its identity is known.
+says decides its fate: `drop`, `dead`, `poison` (deciding raises), `refused` and `divided` (PostgreSQL refuses the data),
+`large` (its event is too large for the log), `remind` (a due row one hour later). An activity waits until its identity is
+known, and counts too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -63,6 +64,7 @@ class Person:
     version: int
     told: Outgoing | None = None
     reminder: tuple[datetime, str] | None = None
+    divided: bool = False
 
 
 @dataclass(slots=True)
@@ -88,7 +90,7 @@ def decide(event: Incoming, world: World, context: Context) -> Verdict:
     """Count, unless the submission says otherwise."""
     person = world.people[event.key]
     if isinstance(event.data, ActivityReceived):
-        return _count_activity(person)
+        return _count_activity(event, person, context)
     if not isinstance(event.data, LeadReceived):
         return Drop("not_ours")
     wish = event.data.message
@@ -104,6 +106,7 @@ def decide(event: Incoming, world: World, context: Context) -> Verdict:
         return Emit((_tell(person, event.id, event.timestamp, context, "x" * 2_000_000),))
     if wish in ("remind", "refused"):
         person.reminder = (event.data.occurred_at + PATIENCE, wish)
+    person.divided |= wish == "divided"
     person.submissions += 1
     person.version += 1
     person.told = _tell(person, event.id, event.timestamp, context)
@@ -116,12 +119,13 @@ def apply(cursor: Cursor, world: World) -> None:
     for p in changed:
         assert p.told
         cursor.execute(
-            "UPDATE person SET submissions = %s, version = %s, event_id = %s, value = %s WHERE identity = %s",
-            (p.submissions, p.version, p.told.id, p.told.value, p.identity))  # fmt: skip
+            "UPDATE person SET submissions = %s, activities = %s, version = %s, event_id = %s, value = %s "
+            "WHERE identity = %s",
+            (p.submissions, p.activities, p.version, p.told.id, p.told.value, p.identity))  # fmt: skip
         if p.reminder:
             cursor.execute("INSERT INTO reminder VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", (p.identity, *p.reminder))
-    for p in world.people.values():
-        cursor.execute("UPDATE person SET activities = %s WHERE identity = %s", (p.activities, p.identity))
+        if p.divided:
+            cursor.execute("SELECT 1 / 0")
 
 
 def published(cursor: Cursor, versions: Mapping[str, int]) -> Sequence[Published]:
@@ -190,20 +194,24 @@ def submission(who: str, wish: str = "", n: int = 0, *, body: str = "body", repa
     return _message(LEADS_RECEIVED, who, event_id, "lead.received", data, repair)
 
 
-def activity(who: str, n: int = 0) -> Message:
+def activity(who: str, kind: str = "call", n: int = 0) -> Message:
     """The `n`-th activity of a person."""
-    event_id = str(uuid5(NAMESPACE_URL, f"activity {who} {n}"))
+    event_id = str(uuid5(NAMESPACE_URL, f"{kind} {who} {n}"))
     data = ActivityReceived(
         occurred_at=START, recorded_at=START, cause_id=event_id, correlation_id=event_id, source="site", identity=who,
-        activity="call")  # fmt: skip
+        activity=kind)  # fmt: skip
     return _message(ACTIVITIES_RECEIVED, who, event_id, "activity.received", data)
 
 
-def _count_activity(person: Person) -> Verdict:
+def _count_activity(event: Incoming, person: Person, context: Context) -> Verdict:
     if not person.submissions:
         return Wait(person.identity)
+    if event.data.activity == "poison":
+        raise RuntimeError("poison")
     person.activities += 1
-    return Emit()
+    person.version += 1
+    person.told = _tell(person, event.id, event.timestamp, context)
+    return Emit((person.told,))
 
 
 def _tell(person: Person, cause: str, at: datetime, context: Context, filler: str | None = None) -> Outgoing:

@@ -95,7 +95,8 @@ class Pages(BaseHTTPRequestHandler):
         elif kind == "mail" and mail is not None:
             self._answer(_view(name, mail), _PAGE_POLICY)
         elif kind == "html" and mail is not None:
-            self._answer('<base target="_blank">' + _html_part(mail), _MAIL_POLICY)
+            shown = _html_part(mail).replace("<head>", '<head><base target="_blank">', 1)
+            self._answer(shown, _MAIL_POLICY)
         else:
             self.send_error(404)
 
@@ -163,8 +164,11 @@ def _list(mailbox: Mailbox) -> str:
 
 def _view(name: str, mail: EmailMessage) -> str:
     rows = "".join(f'<tr><th>{escape(k)}<td class="v">{escape(str(v))}</tr>' for k, v in mail.items())
+    seen = " · ".join(escape(str(mail[key])) for key in ("From", "To", "Date"))
+    head = f"<h2>{escape(str(mail['Subject']))}</h2><p>{seen}</p>"
+    headers = f"<details><summary>All headers</summary><table>{rows}</table></details>"
     frame = f'<iframe sandbox="{_SANDBOX}" src="/html/{name}" title="The mail"></iframe>'
-    return _page(str(mail["Subject"]), f"<table>{rows}</table>{frame}")
+    return _page(str(mail["Subject"]), f"{head}{headers}{frame}")
 
 
 if __name__ == "__main__":

@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from itertools import islice
 
 GIVEN = {
-    "es": "Ana Luis Marta Jorge Elena Pablo Lucía Iván Nuria Óscar Rocío Sergio Begoña Tomás Inés Raúl Alba Gonzalo "
+    "es": "Ana Luis Marta Jorge Elena Pablo Lucía Iván Nuria Óscar Rocío Sergio Begoña Tomás Inés Raúl Gonzalo "
     "Pilar Andrés Noelia Íñigo Carla Matías Ximena Joaquín Belén Rubén Aitana Félix",
     "en": "Grace Oliver Hannah Peter Chloe Martin Ruth Daniel Alice Simon Megan Patrick Laura Kevin Joan Stephen Erin "
     "Colin Naomi Trevor Sarah Liam Judith Owen Clara Graham Fiona Dylan Helen Brian",
 }
 FAMILY = {
-    "es": "García Pérez Soto Ruiz Vega Molina Rey Ibarra Núñez Campos Ferrer Lozano Prieto Peña Otero Bravo Salas Marín "
+    "es": "García Pérez Soto Ruiz Vega Molina Rey Ibarra Núñez Campos Ferrer Lozano Prieto Peña Bravo Salas Marín "
     "Esteban Pardo Cano Rivas Ortega Muñoz Vidal Crespo Nieto Durán Gallego Mora",
     "en": "Smith Brown Taylor Walker Marsh Cooper Bailey Hughes Foster Barnes Reid Porter Lane Webb Hart Gibson Dunn "
     "Fletcher Pearce Shaw Doyle Mills Grant Holt Carver Flynn Nash Ridley Stone Wood",
 }
 COMPANIES = {
-    "es": ("Aguas del Ejemplo SL", "Talleres Muestra", "Bodegas Ficticias SA", "Lácteos Modelo", "Riegos Prueba SCoop"),
-    "en": ("Example Water Ltd", "Sample Brewing Co", "Placeholder Foods Inc", "Mockup Paper Mills", "Specimen Pools LLC"),
+    "es": ("Aguas del Ejemplo SL", "Talleres Muestra", "Bodegas Ficticias SA", "Lácteos Modelo", "Riegos Prueba"),
+    "en": ("Example Water Ltd", "Sample Brewing Co", "Placeholder Foods Inc", "Mockup Paper Mills", "Specimen Pools"),
 }
 COUNTRIES = {"es": {"ES": 72, "US": 13, "MX": 7, "CO": 4, "AR": 4}, "en": {"GB": 48, "US": 45, "IE": 7}}
 PLACES: Mapping[str, tuple[tuple[str, str], ...]] = {

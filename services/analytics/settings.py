@@ -16,3 +16,7 @@ class AnalyticsSettings(RuntimeSettings):
         default="localhost,127.0.0.1",
         description="Host names under which browsers may open the console, comma separated",
     )
+
+    def console_host_names(self) -> list[str]:
+        """Host names that the console answers to."""
+        return [name for part in self.console_hosts.split(",") if (name := part.strip())]

@@ -32,7 +32,9 @@ def timeline(cursor: Cursor, lead_id: str) -> list[Entry]:
     own = [_entry(row) for row in select(cursor, SQL["facts_of_lead"], {"lead_id": lead_id})]
     ids = sorted({str(e.data["submission_id"]) for e in own if e.data.get("submission_id")})
     arrivals = [_entry(row) for row in select(cursor, SQL["facts_of_submissions"], {"ids": ids})] if ids else []
-    return sorted(arrivals + own, key=lambda e: (e.recorded_at, e.topic != "leads.received.v1", e.data.get("version", 0)))
+    return sorted(
+        arrivals + own, key=lambda e: (e.recorded_at, e.topic != "leads.received.v1", e.data.get("version", 0))
+    )
 
 
 def find_leads(cursor: Cursor, term: str, secret: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing.connection
 import signal
 import socket
@@ -40,6 +41,8 @@ def serve(settings: IntakeSettings) -> None:
     """One server process: listens, answers, and on SIGTERM finishes what it has begun."""
     logs.configure("intake", settings.log_level)
     sys.setswitchinterval(0.001)  # the producer's thread carries our answers: it must get its turn quickly
+    gc.freeze()  # what is imported stays: let the collector never walk over it again
+    gc.set_threshold(50_000)
     listener = _listen(settings.intake_host, settings.intake_port)
     gateway = KafkaGateway(
         settings.kafka, [t.name for t in _WRITES], f"intake-{settings.worker}", settings.intake_in_flight

@@ -1,4 +1,4 @@
-"""What came of a lead: won, lost and returned close it; a win or an order makes its person a customer."""
+"""What came of a lead: won and lost close it, one given back stays open for the next owner; a win makes a customer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from services.qualify.tell import tell_lead, tell_person
 from services.qualify.world import Lead, World
 from services.runtime.verdict import Context, Emit, Incoming, Outgoing, Verdict, Wait
 
-STATUS = {"lead.won": "won", "lead.lost": "lost", "lead.returned": "returned"}
+STATUS = {"lead.won": "won", "lead.lost": "lost"}
 CUSTOMER = frozenset({"lead.won", "order.placed"})
 KEPT = ("person_id", "identities", "contact", "provenance", "first_seen_at")
 

@@ -19,7 +19,7 @@ SELECT person_id, lead_id FROM activity WHERE activity_id = ANY(%(activities)s)
 -- name: lock_persons
 -- Lock people and read their records.
 SELECT person_id, version, event_id, event_type, document, submissions FROM person
-WHERE person_id = ANY(%(people)s::uuid[]) ORDER BY person_id
+WHERE person_id = ANY(%(people)s::uuid[]) ORDER BY person_id FOR UPDATE
 
 -- name: lock_leads
 -- Lock the open leads of these people, and leads by id, and read their states.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from schemas.events.event import Reason, derived_id
 from schemas.events.leads import LeadReceived
 from schemas.identity import address_hash
+from services.runtime.verdict import Incoming
 
 BY_EMAIL = Reason(code="known_by_email", text="The e-mail address is known")
 BY_PHONE = Reason(code="known_by_phone", text="The phone number is known")
@@ -63,3 +64,11 @@ def recognise(claimed: Claim, owner: Callable[[str], str | None]) -> Recognition
     if by_phone:
         return Recognition(by_phone, False, BY_PHONE)
     return Recognition(claimed.person_id, True, NEW_PERSON)
+
+
+def makes_known(event: Incoming, *, secret: str) -> tuple[str, ...]:
+    """Ids that an event makes known: its key, and of a submission the hashes of its addresses and its lead's id."""
+    if event.type != "lead.received":
+        return (event.key,)
+    hashes = claim(event.data, event.id, secret).hashes
+    return tuple(dict.fromkeys((event.key, *hashes, derived_id(event.id, "lead"))))

@@ -15,6 +15,7 @@ from services.qualify import store
 from services.qualify.activities import activity_received, activity_retracted
 from services.qualify.decide import lead_received
 from services.qualify.outcomes import outcome_counted
+from services.qualify.recognise import makes_known
 from services.qualify.rules import BOOK, ScoringRules
 from services.qualify.settings import QualifySettings
 from services.qualify.world import World
@@ -43,5 +44,6 @@ def build(settings: QualifySettings) -> Service:
         apply=store.apply,
         published={PEOPLE_CHANGED.name: store.published_people},
         books={BOOK: ScoringRules},
+        makes_known=partial(makes_known, secret=settings.secret),
         for_ever=frozenset({LEADS_RECEIVED.name}),
     )

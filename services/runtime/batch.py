@@ -109,44 +109,70 @@ class Batches:
         for entry in fresh:
             dead = entry.dead or poisoned.get(entry.place)
             if dead:
-                self._bury(entry, dead, context, result)
+                self._bury(entry, dead, context, result, entry)
             elif entry.incoming is not None and entry.incoming.type == TOMBSTONE:
                 result.counts["taken"] += 1
             else:
                 live.append(entry)
         if not live:
             return
-        keys = [e.incoming.key for e in live if e.incoming]
-        sleeping = waiting.load(cursor, self.decoder, keys)
+        sleeping = self._sleeping(cursor, live)
         events = [e.incoming for group in ([live], sleeping.values()) for es in group for e in es if e.incoming]
         world = self.service.gather(cursor, events, context)
-        if sum(map(len, waiting.load(cursor, self.decoder, keys).values())) != sum(map(len, sleeping.values())):
+        if _places(self._sleeping(cursor, live)) != _places(sleeping):
             raise MetLate
         self.faults.passed("in_transaction")
         self._decide_all(live, sleeping, world, context, poisoned, result)
         self.service.apply(cursor, world)
 
+    def _sleeping(self, cursor: Cursor, live: Sequence[Entry]) -> dict[str, list[Entry]]:
+        """Events that wait for an id which one of these entries makes known, by that id."""
+        if not waiting.any_kept(cursor):
+            return {}
+        names = [name for e in live if e.incoming for name in self.service.makes_known(e.incoming)]
+        return waiting.load(cursor, self.decoder, names)
+
     def _decide_all(
         self, live: Sequence[Entry], sleeping: dict[str, list[Entry]], world: Any, context: Context,
         poisoned: Mapping[Place, Dead], result: Result,
     ) -> None:  # fmt: skip
+        kept = {entry.place for entries in sleeping.values() for entry in entries}
         for entry in live:
             verdict = self._decide(entry, world, context)
+            if isinstance(verdict, Wait):
+                sleeping.setdefault(verdict.key, []).append(entry)
+                continue
             self._note(entry, verdict, context, result, home=entry)
-            if isinstance(verdict, Emit) and entry.incoming:
-                self._wake(entry, sleeping.pop(entry.incoming.key, []), world, context, poisoned, result)
+            if sleeping and isinstance(verdict, Emit) and entry.incoming:
+                for name in self.service.makes_known(entry.incoming):
+                    sleepers = sleeping.pop(name, [])
+                    sleeping[name] = self._wake(entry, sleepers, world, context, poisoned, result)
+        for key, entries in sleeping.items():
+            self._keep_waiting(key, [entry for entry in entries if entry.place not in kept], result)
+        result.woken = [entry for entry in result.woken if entry.place in kept]
 
     def _wake(
         self, waker: Entry, sleepers: Sequence[Entry], world: Any, context: Context,
         poisoned: Mapping[Place, Dead], result: Result,
-    ) -> None:  # fmt: skip
-        """Decide the events that waited for the key just taken in."""
+    ) -> list[Entry]:  # fmt: skip
+        """Decide the events that waited for the key just taken in; those that go on waiting."""
+        still = []
         for entry in sleepers:
             verdict = poisoned.get(entry.place) or self._decide(entry, world, context)
-            if not isinstance(verdict, Wait):
-                self._note(entry, verdict, context, result, home=waker)
-                result.states.setdefault((entry.inbox_id, entry.day), ("done", None))
-                result.woken.append(entry)
+            if isinstance(verdict, Wait):
+                still.append(entry)
+                continue
+            self._note(entry, verdict, context, result, home=waker)
+            result.states.setdefault((entry.inbox_id, entry.day), ("done", None))
+            result.woken.append(entry)
+        return still
+
+    @staticmethod
+    def _keep_waiting(key: str, entries: Sequence[Entry], result: Result) -> None:
+        for entry in entries:
+            result.waits.setdefault(key, []).append(entry)
+            result.states[entry.inbox_id, entry.day] = ("waiting", key[:200])
+            result.counts["waiting"] += 1
 
     def _decide(self, entry: Entry, world: Any, context: Context) -> Verdict:
         assert entry.incoming is not None  # noqa: S101 - unreadable entries were buried before
@@ -157,15 +183,10 @@ class Batches:
             detail = f"{type(error).__name__} while deciding {entry.incoming.type}"
             raise Poisoned(entry.place, Dead("handler_error", detail)) from error
 
-    def _note(self, entry: Entry, verdict: Verdict, context: Context, result: Result, home: Entry) -> None:
+    def _note(self, entry: Entry, verdict: Emit | Drop | Dead, context: Context, result: Result, home: Entry) -> None:
         key = (entry.inbox_id, entry.day)
         if isinstance(verdict, Dead):
-            self._bury(entry, verdict, context, result)
-            return
-        if isinstance(verdict, Wait):
-            result.waits.setdefault(verdict.key, []).append(entry)
-            result.states[key] = ("waiting", verdict.key[:200])
-            result.counts["waiting"] += 1
+            self._bury(entry, verdict, context, result, home)
             return
         if isinstance(verdict, Drop):
             result.states[key] = ("dropped", verdict.reason)
@@ -175,13 +196,17 @@ class Batches:
             trace = entry.incoming.traceparent if entry.incoming else None
             result.frames.setdefault(_partition(home), []).extend(frames.frame(e, trace) for e in verdict.events)
 
-    def _bury(self, entry: Entry, dead: Dead, context: Context, result: Result) -> None:
+    def _bury(self, entry: Entry, dead: Dead, context: Context, result: Result, home: Entry) -> None:
         letter = dead_letter(self.service.name, entry, dead, context.now)
-        result.frames.setdefault(_partition(entry), []).append(letter)
+        result.frames.setdefault(_partition(home), []).append(letter)
         result.states[entry.inbox_id, entry.day] = ("dead", dead.reason)
         result.counts["dead"] += 1
         result.dead[dead.reason] += 1
         result.dead_places.add(entry.place)
+
+
+def _places(sleeping: Mapping[str, Sequence[Entry]]) -> set[Place]:
+    return {entry.place for entries in sleeping.values() for entry in entries}
 
 
 def _partition(entry: Entry) -> Partition:

@@ -113,6 +113,10 @@ SELECT id, frame FROM outbox WHERE slot %% %(count)s = ANY(%(partitions)s) ORDER
 -- Forget events that are published.
 DELETE FROM outbox WHERE id = ANY(%(ids)s)
 
+-- name: waiting_any
+-- Whether any event waits.
+SELECT EXISTS (SELECT FROM waiting)
+
 -- name: waiting_load
 -- Events that wait for these keys, oldest first.
 SELECT inbox_id, day, key, topic, partition, record_offset, timestamp_ms, record_key, value, headers FROM waiting

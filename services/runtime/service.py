@@ -63,6 +63,7 @@ class Service:
     published: for each compacted topic that it writes, the present state of those keys whose version in the table is
         higher than the one given (key -> version).
     keep_data: the inbox keeps each event's data (analytics: the inbox is the fact table).
+    makes_known: ids that an event makes known: those that wait for one of them are decided right after it was taken in.
     for_ever: topics whose ids the inbox never forgets.
     """
 
@@ -74,5 +75,6 @@ class Service:
     published: Mapping[str, Callable[[Cursor, Mapping[str, int]], Sequence[Published]]] = field(default_factory=dict)
     clocks: tuple[Clock | Call, ...] = ()
     books: Mapping[str, type[BaseModel]] = field(default_factory=dict)
+    makes_known: Callable[[Incoming], Sequence[str]] = lambda event: (event.key,)
     keep_data: bool = False
     for_ever: frozenset[str] = frozenset()

@@ -15,6 +15,11 @@ from services.runtime.transport import Record
 PATIENCE = timedelta(hours=24)
 
 
+def any_kept(cursor: Cursor) -> bool:
+    """Whether any event waits at all."""
+    return bool(select(cursor, SQL["waiting_any"])[0][0])
+
+
 def load(cursor: Cursor, decoder: Decoder, keys: Sequence[str]) -> dict[str, list[Entry]]:
     """Waiting entries by key, oldest first."""
     found: dict[str, list[Entry]] = {}

@@ -52,7 +52,9 @@ def latest_leads(cursor: Cursor, today: date) -> list[LatestLead]:
         data = json.loads(text)
         known = states.get((key, topic))
         if known is None or data.get("version", 0) > known.get("version", 0):
-            states[key, topic] = data | {"submission_id": data.get("submission_id") or (known or {}).get("submission_id")}
+            states[key, topic] = data | {
+                "submission_id": data.get("submission_id") or (known or {}).get("submission_id")
+            }
     submissions = [str(data["submission_id"]) for data in states.values() if data.get("submission_id")]
     waits = dict(select(cursor, SQL["waits_of"], {"ids": submissions}))
     return [

@@ -65,7 +65,9 @@ def as_table(title: str, rows: Sequence[Any]) -> Table:
 
 def as_json(rows: Sequence[Any]) -> str:
     """One object per row; money as text with its currency, shares as fractions, times in ISO 8601."""
-    return json.dumps([{name: _plain(getattr(row, name)) for name in columns(rows)} for row in rows], ensure_ascii=False)
+    return json.dumps(
+        [{name: _plain(getattr(row, name)) for name in columns(rows)} for row in rows], ensure_ascii=False
+    )
 
 
 def as_csv(rows: Sequence[Any]) -> str:

@@ -34,7 +34,9 @@ def speed(cursor: Cursor, question: Question) -> Sequence[SpeedRow]:
 def _row(source: str | None, histogram: Mapping[int, int]) -> SpeedRow:
     total = sum(histogram.values())
     p50, p90, p99 = (percentile(histogram, share) or 0.0 for share in (0.5, 0.9, 0.99))
-    return SpeedRow(source, total, p50, p90, p99, _within(histogram, 1_000) / total, _within(histogram, 300_000) / total)
+    return SpeedRow(
+        source, total, p50, p90, p99, _within(histogram, 1_000) / total, _within(histogram, 300_000) / total
+    )
 
 
 def _within(histogram: Mapping[int, int], ms: int) -> int:
