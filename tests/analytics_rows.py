@@ -23,4 +23,6 @@ def arrival(submission: Submission) -> Arrival:
     """Where this submission stands."""
     received, assigned = submission.received_at, submission.assigned_at
     waited = (assigned - received) / timedelta(milliseconds=1) if received and assigned else None
-    return Arrival(received.astimezone(UTC).date() if received else None, submission.source, submission.end_state, waited)
+    return Arrival(
+        received.astimezone(UTC).date() if received else None, submission.source, submission.end_state, waited
+    )

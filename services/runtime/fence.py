@@ -30,8 +30,16 @@ def take(cursor: Cursor, partitions: Iterable[Partition], owner: str) -> dict[Pa
     return {(t, p): (epoch, next_offset) for t, p, epoch, next_offset in rows}
 
 
-def advance(cursor: Cursor, epochs: Epochs, next_offsets: Mapping[Partition, int]) -> None:
-    """Lock the fences to the commit and move their offsets. Raises `Fenced` for those that have another owner."""
+def restart(cursor: Cursor, epochs: Epochs, next_offsets: Mapping[Partition, int]) -> None:
+    """Go on at these offsets, lower ones too."""
+    ordered = sorted(next_offsets)
+    cursor.execute(SQL["fence_restart"], {
+        **columns(ordered), "epochs": [epochs[p] for p in ordered], "offsets": [next_offsets[p] for p in ordered],
+    })  # fmt: skip
+
+
+def advance(cursor: Cursor, epochs: Epochs, next_offsets: Mapping[Partition, int | None]) -> None:
+    """Lock the fences to the commit and move their offsets (None: do not). Raises `Fenced` where another owns them."""
     ordered = sorted(next_offsets)
     rows = select(cursor, SQL["fence_advance"], {
         **columns(ordered), "epochs": [epochs[p] for p in ordered], "offsets": [next_offsets[p] for p in ordered],

@@ -62,8 +62,8 @@ class Publisher:
                     del self._attempted[topic]
                     break
                 metrics.RESTORED.labels(self._service.name).inc(len(ahead))
-                versions.update({p.key: p.version for p in ahead})
                 self._send([_frame(topic, p) for p in ahead], lambda: True)
+                versions.update({p.key: p.version for p in ahead})  # once acknowledged: else they are written again
 
     def _ahead(self, session: Session, topic: str, versions: Mapping[str, int]) -> Sequence[Published]:
         with transaction(session) as cursor:

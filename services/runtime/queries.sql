@@ -28,6 +28,13 @@ UPDATE fence f SET next_offset = greatest(f.next_offset, m.next_offset)
 FROM mine m WHERE f.topic = m.topic AND f.partition = m.partition
 RETURNING f.topic, f.partition
 
+-- name: fence_restart
+-- Set the next offsets after a gap that an operator has confirmed.
+UPDATE fence f SET next_offset = w.next_offset
+FROM unnest(%(topics)s::text[], %(partitions)s::int[], %(epochs)s::bigint[], %(offsets)s::bigint[])
+  AS w (topic, partition, epoch, next_offset)
+WHERE f.topic = w.topic AND f.partition = w.partition AND f.epoch = w.epoch
+
 -- name: fence_check
 -- Which of these fences still have the epoch that we took.
 SELECT f.topic, f.partition FROM fence f

@@ -33,6 +33,7 @@ from services.runtime.verdict import Context, Dead
 log = structlog.get_logger()
 CONFLICT_TRIES = 4
 DEAD_IN_A_ROW = 200
+AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.InternalError, psycopg2.IntegrityError)
 RELAY_EVERY_S = 0.1
 LOOK_EVERY_S = 1.0
 
@@ -78,6 +79,7 @@ class Worker:
     _polled: dict[Partition, int] = field(default_factory=dict)
     _suspect: frozenset[Partition] = frozenset()
     _counts: dict[str, int] = field(default_factory=dict)
+    _joined: bool = False
     _dead_in_a_row: int = 0
     _failures: int = 0
     _looked_at: float = 0.0
@@ -100,7 +102,7 @@ class Worker:
                 self._failures, self.trouble = 0, ""
             except Fenced as error:
                 self._when_fenced(error)
-            except (Unavailable, psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.IntegrityError) as error:
+            except (Unavailable, *AWAY) as error:
                 self._way_back(error)
             self.alive_at = time.monotonic()
         self._close()
@@ -124,16 +126,21 @@ class Worker:
             self.alive_at = time.monotonic()
             follow(self._session, self.books, self._reader, 0.3)
         self._publisher = self.links.publisher()
-        self._consumer = self.links.consumer()
+        self._join()
         self._count_partitions()
         self._publish_orphans()
 
+    def _join(self) -> None:
+        self._consumer, self._joined = self.links.consumer(), True
+
     def _turn(self) -> None:
+        if not self._joined:
+            self._join()
         records = self._consumer.poll(0.1 if self.batches.service.clocks else 0.25, self.batch_size)
         for r in reversed(records):
             self._polled[r.topic, r.partition] = r.offset
         if self._sync(self._consumer.assignment()):
-            mine = [r for r in records if (r.topic, r.partition) in self._held]
+            mine = [r for r in records if (r.topic, r.partition) in self._held.keys() & self._polled.keys()]
             if mine:
                 self._cycle([self.batches.decoder.entry(r) for r in mine])
             elif not records:
@@ -148,8 +155,8 @@ class Worker:
             log.warning("worker.rejoins", partitions=sorted(self._suspect & assigned))
             self._suspect = frozenset()
             self._held.clear()
+            self._joined = False
             self._consumer.close()
-            self._consumer = self.links.consumer()
             return False
         self._suspect = frozenset()
         for partition in self._held.keys() - assigned:
@@ -161,32 +168,49 @@ class Worker:
     def _take(self, partitions: frozenset[Partition]) -> None:
         """Raise the fences, publish what the owner before may not have published."""
         metrics.REBALANCES.labels(self.batches.service.name).inc()
+        self._count_partitions()
         with transaction(self._session) as cursor:
             taken = fence.take(cursor, partitions, self.name)
             left = select(cursor, SQL["pending_load"], fence.columns(partitions))
-        self._refuse_gaps(taken)
         epochs = {p: epoch for p, (epoch, _) in taken.items()}
+        expected = {p: offset for p, (_, offset) in taken.items() if offset is not None}
+        expected |= self._refuse_gaps(epochs, expected)
         items = [f for _, _, text in left for f in frames.load(text)]
         if items:
             self._publisher.publish(self._session, epochs, items)
             self._clear(epochs, {(t, p) for t, p, _ in left})
-        for p, (epoch, next_offset) in taken.items():
-            self._held[p] = Position(epoch, next_offset or 0)
+        for p, epoch in epochs.items():
+            self._held[p] = Position(epoch, expected.get(p, 0))
+        self._skip_nothing(expected)
         log.info("partitions.taken", partitions=[f"{t}/{p}" for t, p in sorted(partitions)], republished=len(items))
 
-    def _refuse_gaps(self, taken: Mapping[Partition, tuple[int, int | None]]) -> None:
-        expected = {p: offset for p, (_, offset) in taken.items() if offset is not None}
+    def _skip_nothing(self, expected: Mapping[Partition, int]) -> None:
+        """Go back where the group's offset is ahead of the fence's: what lies between was never applied."""
+        for p, offset in expected.items():
+            if self._polled.get(p, self._consumer.position(p)) > offset:
+                self._consumer.seek(p, offset)
+                self._polled.pop(p, None)
+
+    def _refuse_gaps(self, epochs: fence.Epochs, expected: Mapping[Partition, int]) -> dict[Partition, int]:
+        """Raises `LogGap`, unless an operator has confirmed it: then the partition goes on where the log begins."""
         if not expected:
-            return
+            return {}
+        confirmed: dict[Partition, int] = {}
         starts, ends = self._consumer.starts(list(expected)), self._consumer.ends(list(expected))
         for (topic, partition), offset in sorted(expected.items()):
             start, end = starts[topic, partition], ends[topic, partition]
             name = f"{topic}/{partition}@{offset}"
-            if not start <= offset <= end and name not in self.confirmed_gaps:
+            if start <= offset <= end:
+                continue
+            if name not in self.confirmed_gaps:
                 raise LogGap(
                     f"{topic} partition {partition}: offset {offset} comes next, but the log holds {start} to {end}; "
                     f"records are missing. To go on without them set CAUDAL_CONFIRM_GAPS={name}"
                 )
+            confirmed[topic, partition] = start
+        with transaction(self._session) as cursor:
+            fence.restart(cursor, epochs, confirmed)
+        return confirmed
 
     def _cycle(self, entries: Sequence[Entry]) -> None:
         """One batch from transaction to offsets; data that the database refuses is narrowed down to its event."""
@@ -268,6 +292,7 @@ class Worker:
         if now - self._looked_at >= LOOK_EVERY_S:
             self._looked_at = now
             follow(self._session, self.books, self._reader, 0)
+            self._count_partitions()
             waiting_for = [p for p, held in self._held.items() if held.asked is None]
             asked_at = self.links.now()
             ends = self._consumer.ends(waiting_for) if waiting_for else {}
@@ -276,13 +301,18 @@ class Worker:
         self._note_applied()
 
     def _note_applied(self) -> None:
-        reached = {p: h.asked[0] for p, h in self._held.items() if h.asked and h.applied >= h.asked[1]}
-        self.behind = any(h.asked and h.applied < h.asked[1] for h in self._held.values())
+        waiting_for = {p: h.asked for p, h in self._held.items() if h.asked}
+        reached = {p: at for p, (at, end) in waiting_for.items() if self._applied(p) >= end}
+        self.behind = reached.keys() != waiting_for.keys()
         if reached:
             with transaction(self._session) as cursor:
                 fence.note_applied(cursor, {p: self._held[p].epoch for p in reached}, reached)
             for p in reached:
                 self._held[p].asked = None
+
+    def _applied(self, partition: Partition) -> int:
+        """Everything below is applied; the position counts too, as what was polled is applied and the rest is no record."""
+        return max(self._held[partition].applied, self._consumer.position(partition))
 
     def _relay(self) -> None:
         """Publish what clocks and calls decided, for the slots that fall to our partitions of the first input."""
@@ -301,7 +331,7 @@ class Worker:
             self._publisher.publish(self._session, epochs, [f for _, f in rows])
             self.batches.faults.passed("outbox.after_produce")
             with transaction(self._session) as cursor:
-                fence.advance(cursor, epochs, dict.fromkeys(epochs, 0))
+                fence.advance(cursor, epochs, dict.fromkeys(epochs))
                 outbox.done(cursor, [row_id for row_id, _ in rows])
             metrics.OUTBOX_RELAYED.labels(self.batches.service.name).inc(len(rows))
 
@@ -315,7 +345,7 @@ class Worker:
 
     def _clear(self, epochs: fence.Epochs, partitions: set[Partition]) -> None:
         with transaction(self._session) as cursor:
-            fence.advance(cursor, {p: epochs[p] for p in partitions}, dict.fromkeys(partitions, 0))
+            fence.advance(cursor, {p: epochs[p] for p in partitions}, dict.fromkeys(partitions))
             cursor.execute(SQL["pending_replace"], {**fence.columns(partitions), "frames": [""] * len(partitions)})
 
     def _publish_orphans(self) -> None:
@@ -366,9 +396,11 @@ class Worker:
         self._polled.clear()
 
     def _count_partitions(self) -> None:
-        self._counts = dict(self._consumer.partition_counts([t.name for t in self.topics]))
-        with transaction(self._session) as cursor:
-            fence.create(cursor, self._counts)
+        counts = self._counts | self._consumer.partition_counts([t.name for t in self.topics])
+        if counts != self._counts:
+            with transaction(self._session) as cursor:
+                fence.create(cursor, counts)
+            self._counts = counts
 
     def _epochs(self, entries: Sequence[Entry]) -> dict[Partition, int]:
         partitions = {(e.record.topic, e.record.partition) for e in entries}

@@ -39,7 +39,18 @@ from tests.analytics_feed import REPS, SECRET, START, Feed, Story
 from tests.analytics_rows import arrival, standing
 
 MARCH = Question(date(2026, 3, 1), date(2026, 4, 1))
-HOSTILE = ("", "plain", 'qu"ote', "back\\slash", "com,ma (paren)", "new\nline", "ñ €", "'; DROP TABLE lead --", "{}", "NULL")
+HOSTILE = (
+    "",
+    "plain",
+    'qu"ote',
+    "back\\slash",
+    "com,ma (paren)",
+    "new\nline",
+    "ñ €",
+    "'; DROP TABLE lead --",
+    "{}",
+    "NULL",
+)
 
 
 @pytest.fixture
@@ -81,7 +92,9 @@ def partials(seed: int, n: int) -> tuple[list[Lead], list[Submission]]:
     told = []
     for _ in range(n):
         name, state = f"s{rnd.randint(0, 9)}", rnd.choice(END_STATES)
-        arrived = (START, HOSTILE[int(name[1:])], derived_id(name, "fact")) if rnd.random() < 0.5 else (None, None, None)
+        arrived = (
+            (START, HOSTILE[int(name[1:])], derived_id(name, "fact")) if rnd.random() < 0.5 else (None, None, None)
+        )
         lead_id = None if state == "accepted" else f"of-{state}"
         told.append(Submission(name, *arrived, state, lead_id, maybe(moment())))  # type: ignore[arg-type]
     return leads, told
@@ -206,7 +219,10 @@ def test_dead_letters_are_kept_whole_until_they_are_repaired(feed: Feed) -> None
     feed.take([Story(1).given_up(), Story(2).given_up(), Story(3).given_up("router", "schema")])
     with transaction(feed.session) as cursor:
         found = dead_records(cursor, service="qualify", reason="handler_error")
-        assert [(d.offset, d.raw_value, d.event_type) for d in found] == [(1, "e30=", "lead.received"), (2, "e30=", "lead.received")]
+        assert [(d.offset, d.raw_value, d.event_type) for d in found] == [
+            (1, "e30=", "lead.received"),
+            (2, "e30=", "lead.received"),
+        ]
         assert resolve(cursor, [found[0].id], START) == 1
         assert resolve(cursor, [found[0].id], START) == 0
         summed = deadletters(cursor, MARCH)

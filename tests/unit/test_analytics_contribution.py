@@ -51,7 +51,8 @@ def test_what_does_not_change_a_contribution_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("waited_ms", "upto_ms"), [(-3.0, 5), (0.0, 5), (5.0, 5), (5.1, 10), (86_400_000.0, 86_400_000), (1e12, BOUNDS_MS[-1])]
+    ("waited_ms", "upto_ms"),
+    [(-3.0, 5), (0.0, 5), (5.0, 5), (5.1, 10), (86_400_000.0, 86_400_000), (1e12, BOUNDS_MS[-1])],
 )
 def test_a_wait_falls_into_the_first_bucket_that_holds_it(waited_ms: float, upto_ms: int) -> None:
     item = speed(Arrival(DAY, "web", "opened", waited_ms))

@@ -31,7 +31,9 @@ class Row:
     at: datetime
 
 
-ROW = Row("=cmd|calc", None, 3, 0.125, 42.4, (Money(123_456, "EUR"), Money(-7, "USD")), datetime(2026, 3, 2, tzinfo=UTC))
+ROW = Row(
+    "=cmd|calc", None, 3, 0.125, 42.4, (Money(123_456, "EUR"), Money(-7, "USD")), datetime(2026, 3, 2, tzinfo=UTC)
+)
 
 
 def test_without_days_a_question_is_about_the_last_thirty_including_today() -> None:
@@ -83,7 +85,8 @@ def test_markup_in_a_field_stays_text_in_the_terminal() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ms", "told"), [(0, "0 ms"), (999, "999 ms"), (1_300, "1.3 s"), (240_000, "4.0 min"), (9e6, "2.5 h"), (9e7, "1.0 d")]
+    ("ms", "told"),
+    [(0, "0 ms"), (999, "999 ms"), (1_300, "1.3 s"), (240_000, "4.0 min"), (9e6, "2.5 h"), (9e7, "1.0 d")],
 )
 def test_a_duration_is_told_in_the_largest_unit_above_one(ms: float, told: str) -> None:
     assert render.duration(ms) == told

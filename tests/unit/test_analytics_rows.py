@@ -43,7 +43,9 @@ SUBMISSIONS = st.builds(
 
 
 @given(st.lists(LEADS, min_size=1, max_size=8).flatmap(lambda xs: st.tuples(st.just(xs), st.permutations(xs + xs))))
-def test_a_lead_is_the_same_whatever_the_order_and_repetition_of_its_events(case: tuple[list[Lead], list[Lead]]) -> None:
+def test_a_lead_is_the_same_whatever_the_order_and_repetition_of_its_events(
+    case: tuple[list[Lead], list[Lead]],
+) -> None:
     once, shuffled_twice = case
     assert reduce(merge_leads, shuffled_twice) == reduce(merge_leads, once)
 

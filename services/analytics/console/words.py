@@ -17,7 +17,7 @@ speed | Speed | Rapidez
 submissions | Submissions | Solicitudes
 deadletters | Dead letters | Fallidos
 find | Find a lead | Buscar un lead
-find_hint | Lead or submission id, e-mail, +34… | Id de lead o solicitud, e-mail, +34…
+find_hint | Id, e-mail or phone | Id, e-mail o teléfono
 search | Search | Buscar
 connected | Live | En directo
 reconnecting | Reconnecting… | Reconectando…

@@ -114,7 +114,9 @@ def _fetch(cursor: Cursor) -> list[tuple[Any, ...]]:
     return cursor.fetchall()
 
 
-def _recall_one(rows: Rows, topic: Topic, event_id: str, kind: str, key: str, at: datetime, text: str, day: Any) -> None:
+def _recall_one(
+    rows: Rows, topic: Topic, event_id: str, kind: str, key: str, at: datetime, text: str, day: Any
+) -> None:
     model = topic.events.get(kind)
     try:
         data: Any = model.model_validate_json(text) if model else None

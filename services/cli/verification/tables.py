@@ -61,9 +61,7 @@ def note_readers(
     """Where each service stands: by its group's offsets, and by its own fences."""
     for service in services:
         for (topic, partition), offset in committed[service.name].items():
-            rows.add(
-                "reader", service.name, topic, partition, offset, topic in service.for_ever, None, offset
-            )
+            rows.add("reader", service.name, topic, partition, offset, topic in service.for_ever, None, offset)
     rows.send()
     for service in services:
         with schema_of(cursor, service.name):

@@ -11,9 +11,8 @@ const put = {
     if (held || element.shown === value) return;
     const before = new Set(Array.from(element.querySelectorAll("li[id]"), (row) => row.id));
     element.innerHTML = element.shown = value; // escaped by the server's templates
-    if (before.size) {
-      for (const row of element.querySelectorAll("li[id]")) row.classList.toggle("new", !before.has(row.id));
-    }
+    const fresh = Array.from(element.querySelectorAll("li[id]")).filter((row) => !before.has(row.id));
+    if (before.size && fresh.length < before.size / 2) fresh.forEach((row) => row.classList.add("new"));
   },
 };
 

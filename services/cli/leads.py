@@ -1,0 +1,124 @@
+"""`caudal lead` and `caudal report`: one lead's whole story, and the figures of all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated
+
+import psycopg2
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from services.analytics.reports.catalogue import REPORTS
+from services.analytics.reports.question import BadQuestion, question
+from services.analytics.reports.render import as_csv, as_json, as_table
+from services.analytics.timeline import Entry, find_leads, timeline
+from services.cli.installation import Installation, installation_secret, running
+from services.runtime.postgres import Cursor, connect, transaction
+
+out = Console(highlight=False)
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+Day = Annotated[str | None, typer.Option(metavar="YYYY-MM-DD")]
+
+
+def lead(
+    term: Annotated[str, typer.Argument(metavar="ID|EMAIL|PHONE", help="A lead, a submission, or a person's address.")],
+    as_json: Json = False,
+) -> None:
+    """Tell the whole story of a lead: every event, each decision with its reasons and its rules.
+
+    Example: caudal lead ana@example.com
+    """
+    here = running()
+    with analytics(here) as cursor:
+        found = find_leads(cursor, term, installation_secret(here.home))
+        stories = {lead_id: timeline(cursor, lead_id) for lead_id in found}
+    if not stories:
+        typer.echo(
+            "no lead is known by that id or address (yet); addresses are compared as intake normalises them", err=True
+        )
+        raise typer.Exit(1)
+    if as_json:
+        typer.echo(json.dumps({i: [asdict(e) for e in story] for i, story in stories.items()}, default=str, indent=1))
+        return
+    for lead_id, story in stories.items():
+        out.print(story_table(lead_id, story))
+
+
+def report(
+    name: Annotated[str, typer.Argument(help=f"One of: {', '.join(REPORTS)}.")],
+    since: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="First UTC day.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="First UTC day left out.")] = None,
+    by: Annotated[
+        str | None, typer.Option(help="source, owner, campaign, warmth, origin_type; comma separated.")
+    ] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only these, such as source=website.")
+    ] = None,
+    as_json: Json = False,
+    csv: Annotated[bool, typer.Option("--csv", help="For spreadsheets.")] = False,
+) -> None:
+    """Print a report.
+
+    Example: caudal report funnel --by source,owner --since 2026-01-01
+    """
+    if name not in REPORTS:
+        typer.echo(f"no report {name!r}; there are {', '.join(REPORTS)}", err=True)
+        raise typer.Exit(2)
+    words = {k: v for k, v in (("since", since), ("until", until), ("by", by)) if v}
+    words |= dict(pair.split("=", 1) for pair in where or () if "=" in pair)
+    try:
+        asked = question(words, datetime.now(UTC).date())
+    except BadQuestion as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    with analytics(running()) as cursor:
+        rows = REPORTS[name](cursor, asked)
+    if as_json or csv:
+        typer.echo(as_json(rows) if as_json else as_csv(rows), nl=as_json)
+    else:
+        out.print(as_table(f"{name} {asked.since} to {asked.until}", rows))
+
+
+@contextmanager
+def analytics(here: Installation) -> Iterator[Cursor]:
+    """A cursor that reads analytics' tables; a sentence and exit code 1 where they cannot be reached."""
+    try:
+        session = connect(here.postgres, "analytics", "caudal-cli")
+    except psycopg2.OperationalError as error:
+        typer.echo(f"PostgreSQL does not answer: {str(error).splitlines()[0]}; see `caudal doctor`", err=True)
+        raise typer.Exit(1) from None
+    try:
+        with transaction(session) as cursor:
+            yield cursor
+    finally:
+        session.close()
+
+
+def story_table(lead_id: str, story: list[Entry]) -> Table:
+    """A lead's events for a terminal."""
+    table = Table("when (UTC)", "event", "why", "rules", title=f"lead {lead_id}", title_justify="left")
+    for entry in story:
+        why = "\n".join(reason_text(r) for r in entry.reasons) or what(entry)
+        table.add_row(f"{entry.recorded_at:%m-%d %H:%M:%S}", entry.type, escape(why), entry.rules_version or "")
+    return table
+
+
+def reason_text(reason: dict[str, object]) -> str:
+    """One reason with its points."""
+    points = reason.get("points")
+    return f"{reason.get('text')}" + (f" ({points:+g})" if isinstance(points, int | float) else "")
+
+
+def what(entry: Entry) -> str:
+    """The one detail that says most about an event without reasons."""
+    for name in ("reason", "stage", "activity", "message", "source"):
+        if entry.data.get(name):
+            return f"{name}: {entry.data[name]}"
+    return ""
