@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from pydantic import BaseModel
@@ -30,10 +30,13 @@ class Topic:
     single_partition: bool = False
     max_bytes: int = MAX_RECORD_BYTES
 
-    @property
-    def events(self) -> MappingProxyType[str, type[BaseModel]]:
-        """Model by CloudEvents type."""
-        return MappingProxyType({t: model for model in self.models for t in model.types})  # type: ignore[attr-defined]  # every event model lists its types
+    events: Mapping[str, type[BaseModel]] = field(init=False, repr=False, compare=False)
+    """Model by CloudEvents type."""
+
+    def __post_init__(self) -> None:
+        """Look the types up once: they are asked for with every record."""
+        by_type = {t: model for model in self.models for t in model.types}  # type: ignore[attr-defined]  # each lists its own
+        object.__setattr__(self, "events", MappingProxyType(by_type))
 
     def config(self) -> dict[str, str]:
         """Kafka's topic settings, as `create_topics` takes them."""

@@ -40,7 +40,7 @@ def rule_book(**changes: Any) -> Book:
 
 def _plain(changes: dict[str, Any]) -> dict[str, Any]:
     written = parse_book("nurture", BODY, NurtureRules).rules
-    kept = {"quiet_hours": _times(written), "sequences": _sequences(written), "retry": ["30s", "5m"]}
+    kept = {"quiet_hours": _times(written), "sequences": plain_sequences(), "retry": ["30s", "5m"]}
     return {**kept, **changes}
 
 
@@ -48,7 +48,9 @@ def _times(rules: NurtureRules) -> dict[str, Any]:
     return {"from": "00:00", "to": "00:00", "default_zone": "Europe/Madrid", "zones": rules.quiet_hours.zones}
 
 
-def _sequences(rules: NurtureRules) -> list[dict[str, Any]]:
+def plain_sequences() -> list[dict[str, Any]]:
+    """The sequences of the default book as plain data, to change and pass to `rule_book`."""
+    rules: NurtureRules = parse_book("nurture", BODY, NurtureRules).rules
     return [
         {**s.model_dump(), "steps": [{**m.model_dump(), "after": f"{int(m.after.total_seconds())}s"} for m in s.steps]}
         for s in rules.sequences

@@ -9,8 +9,11 @@ from datetime import datetime
 from typing import Any, Literal
 
 from schemas.identity import address_hash, fold_email
+from schemas.topics import LEADS_ASSIGNED, LEADS_QUALIFIED, LEADS_RECEIVED
 from services.analytics.store import SQL
 from services.runtime.postgres import Cursor, select
+
+FLOW = {topic.name: place for place, topic in enumerate((LEADS_RECEIVED, LEADS_QUALIFIED, LEADS_ASSIGNED))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,7 @@ def timeline(cursor: Cursor, lead_id: str) -> list[Entry]:
     own = [_entry(row) for row in select(cursor, SQL["facts_of_lead"], {"lead_id": lead_id})]
     ids = sorted({str(e.data["submission_id"]) for e in own if e.data.get("submission_id")})
     arrivals = [_entry(row) for row in select(cursor, SQL["facts_of_submissions"], {"ids": ids})] if ids else []
-    return sorted(
-        arrivals + own, key=lambda e: (e.recorded_at, e.topic != "leads.received.v1", e.data.get("version", 0))
-    )
+    return sorted(arrivals + own, key=lambda e: (e.recorded_at, FLOW.get(e.topic, len(FLOW)), e.data.get("version", 0)))
 
 
 def find_leads(cursor: Cursor, term: str, secret: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from services.cli import bench, checks, leads, rules, sources, up
+from services.cli import bench, checks, demo, leads, rules, send, sources, up, verify
 
 app = typer.Typer(
     name="caudal",
@@ -13,7 +13,19 @@ app = typer.Typer(
     add_completion=False,
     help="Caudal: an event-driven lead pipeline. Start with `caudal up`, then `caudal demo`.",
 )
-for command in (up.up, up.down, up.status, up.run, leads.lead, leads.report, checks.topics, checks.doctor):
+for command in (
+    up.up,
+    up.down,
+    up.status,
+    up.run,
+    demo.demo,
+    send.send,
+    leads.lead,
+    leads.report,
+    checks.topics,
+    checks.doctor,
+    verify.verify,
+):
     app.command()(command)
 app.add_typer(rules.app, name="rules")
 app.add_typer(sources.app, name="sources")

@@ -21,8 +21,9 @@ from services.nurture.rules import NurtureRules
 from services.qualify.rules import ScoringRules
 from services.router.rules import Routing as RoutingRules
 from services.runtime.kafka import LogProducer, Reader
-from services.runtime.rulebook import book_version, parse_book
+from services.runtime.rulebook import parse_book
 from services.runtime.transport import Message
+from services.runtime.verdict import Book
 
 MODELS: dict[str, type[BaseModel]] = {
     "sources": SourceRules,
@@ -99,6 +100,20 @@ def active_versions(entries: Sequence[Entry]) -> dict[str, str]:
     return {e.book: e.version for e in entries if e.what == "activated"}
 
 
+def in_force(servers: str, book: str) -> Book | None:
+    """The version of a book that is active now; None before the first."""
+    entries = list(history(servers))
+    version = active_versions(entries).get(book)
+    body = next((e.body for e in reversed(entries) if e.body and (e.book, e.version) == (book, version)), None)
+    return parse_book(book, body, MODELS[book]) if body else None
+
+
+def kafka_sources(servers: str) -> tuple[str, ...]:
+    """Names of the sources of kind `kafka` in the active book: each writes a topic of its own."""
+    book = in_force(servers, "sources")
+    return tuple(name for name, source in book.rules.sources.items() if source.kind == "kafka") if book else ()
+
+
 def publish_missing_defaults(servers: str) -> dict[str, str]:
     """Publish the default of every book that has no active version; texts of the API keys made on the way."""
     active = active_versions(list(history(servers)))
@@ -127,6 +142,3 @@ def _write(servers: str, book: str, said: Sequence[tuple[str, Event]]) -> None:
         ], lambda: True)  # fmt: skip
     finally:
         producer.close()
-
-
-__all__ = ["MODELS", "Entry", "activate", "active_versions", "book_version", "default_body", "history", "publish"]

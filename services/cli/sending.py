@@ -16,7 +16,11 @@ RETRY_S = (0.2, 0.5, 1.0, 2.0, 4.0)
 
 
 class Refused(Exception):
-    """Intake said no for good; the text is its answer."""
+    """Intake said no for good: its code to branch on, its sentence to read."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(f"{code}: {sentence}")
+        self.code = code
 
 
 @dataclass(slots=True)
@@ -55,12 +59,20 @@ def post(url: str, body: bytes, key: str, content_type: str = "application/json"
                 return json.loads(answer.read() or b"null")
         except urllib.error.HTTPError as error:
             if error.code not in (429, 503) or wait is None:
-                raise Refused(f"{error.code} {error.read().decode(errors='replace')[:500]}") from None
+                raise _refused(error.code, error.read()) from None
         except OSError as error:
             if wait is None:
-                raise Refused(f"{url} does not answer: {error}; is Caudal up? see `caudal status`") from None
+                raise Refused("no_answer", f"{url} does not answer: {error}; is Caudal up? see `caudal status`") from None
         time.sleep(wait or 0)
     return None
+
+
+def _refused(status: int, body: bytes) -> Refused:
+    try:
+        said = json.loads(body)
+        return Refused(said["code"], said["message"])
+    except (ValueError, TypeError, KeyError):
+        return Refused(f"http_{status}", body.decode(errors="replace")[:500])
 
 
 def submission_ids(answer: Any) -> list[str]:

@@ -18,7 +18,7 @@ from deploy.embedded.parts import Parts
 from deploy.embedded.process import Child
 from deploy.embedded.settings import EmbeddedSettings
 from deploy.embedded.supervisor import State, read_state, start_detached, stop_detached, supervise
-from schemas.topics import all_topics
+from schemas.topics import all_topics, source_topic
 from services.cli import books
 from services.cli.installation import home, installation_secret, keep_source_keys, running, source_keys
 from services.cli.ports import Ports, settle_ports
@@ -116,6 +116,7 @@ def prepare(parts: Parts) -> Ports:
     create_topics(parts.kafka, topics, settings.partitions)
     if keys := books.publish_missing_defaults(parts.kafka):
         keep_source_keys(folder, source_keys(folder) | keys)
+    create_topics(parts.kafka, tuple(map(source_topic, stream_sources(parts.kafka))), settings.partitions)
     return settle_ports(folder)
 
 
@@ -123,8 +124,13 @@ def service_children(parts: Parts, workers: int, mailbox: bool) -> Sequence[Chil
     """All services, with `workers` processes of each that reads the log."""
     ports = prepare(parts)
     names = ["mailbox"] if mailbox else []
-    names += ["intake", *WORKERS, "console", *(["intake-stream"] if RuntimeSettings().source_names() else [])]
+    names += ["intake", *WORKERS, "console", *(["intake-stream"] if stream_sources(parts.kafka) else [])]
     return [c for name in names for c in children_of(name, parts, ports, workers if name in WORKERS else 1)]
+
+
+def stream_sources(servers: str) -> tuple[str, ...]:
+    """Sources that write their own Kafka topic: of the active book, and those that `CAUDAL_SOURCES` adds."""
+    return tuple(sorted({*books.kafka_sources(servers), *RuntimeSettings().source_names()}))
 
 
 def children_of(name: str, parts: Parts, ports: Ports, workers: int, prefix: str = "") -> list[Child]:
@@ -134,14 +140,17 @@ def children_of(name: str, parts: Parts, ports: Ports, workers: int, prefix: str
 
 def _child(name: str, parts: Parts, ports: Ports, worker: str, numbered: bool) -> Child:
     folder = home()
+    sources = stream_sources(parts.kafka) if name == "intake-stream" else ()
     env = {
         "CAUDAL_KAFKA": parts.kafka, "CAUDAL_POSTGRES": parts.postgres, "CAUDAL_WORKER": worker,
         "CAUDAL_SECRET": installation_secret(folder), "CAUDAL_HOME": str(folder),
         "CAUDAL_INTAKE_PORT": str(ports.intake), "CAUDAL_CONSOLE_PORT": str(ports.console),
         "CAUDAL_MAILBOX_PORT": str(ports.mailbox), "CAUDAL_SMTP_PORT": str(ports.smtp),
+        **({"CAUDAL_SOURCES": ",".join(sources)} if sources else {}),
         "CAUDAL_PUBLIC_URL": os.environ.get("CAUDAL_PUBLIC_URL", f"http://127.0.0.1:{ports.intake}"),
     }  # fmt: skip
-    arguments = ("--smtp-port", str(ports.smtp), "--http-port", str(ports.mailbox)) if name == "mailbox" else ()
+    catcher = ("--smtp-port", str(ports.smtp), "--http-port", str(ports.mailbox), "--home", str(folder))
+    arguments = catcher if name == "mailbox" else ()
     argv = (sys.executable, "-m", MODULES[name], *arguments)
     return Child(f"{name}-{worker}" if numbered else name, argv, env, _ready_check(name, ports))
 

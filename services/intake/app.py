@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -14,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.intake import openapi, unsubscribe
 from services.intake.answers import FAILED, UNAVAILABLE, Problem, json_response, problem_response
@@ -36,18 +38,82 @@ READERS: dict[str, Reader] = {
 }
 """What may be posted to `/v1/<name>`."""
 
-_NO_ROUTE = {
-    404: Problem(404, "not_found", "no such path; see /openapi.json"),
-    405: Problem(405, "wrong_method", "this path does not take that method; see /openapi.json"),
-}
+_NOT_FOUND = Problem(404, "not_found", "no such path; see /openapi.json")
+_WRONG_METHOD = Problem(405, "wrong_method", "this path does not take that method; see /openapi.json")
 
 
-def build_app(gateway: Gateway, sources: Callable[[], Book], secret: str, now: Callable[[], datetime]) -> Starlette:
-    """The application. `sources` gives the rule book in force and may raise `Unavailable`; `now` must be in UTC."""
+def build_app(gateway: Gateway, sources: Callable[[], Book], secret: str, now: Callable[[], datetime]) -> ASGIApp:
+    """The application. `sources` gives the rule book in force and may raise `Unavailable`; `now` must be in UTC.
+
+    Posts to `/v1/` go straight to their reader: routing and middleware would cost more than reading a lead does.
+    """
     intake = Intake(gateway, sources, secret, now)
-    click, page = unsubscribe.routes(secret, now, lambda event: gateway.publish([message(event)]))
+    posted = {f"/v1/{name}": _posted(intake, name, reader) for name, reader in READERS.items()}
+    others = _others(intake)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        hot = posted.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        await (hot or others)(scope, receive, send)
+
+    return app
+
+
+def _posted(intake: Intake, name: str, reader: Reader) -> ASGIApp:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+        source = "unknown"
+
+        async def answer() -> Response:
+            nonlocal source
+            found = authenticated(intake, headers, name)
+            if isinstance(found, Problem):
+                return problem_response(found)
+            source = found.name
+            return await take(intake, headers, receive, found, reader)
+
+        response = await _answered(name, answer)
+        _count(source, response.status_code, time.perf_counter() - began)
+        await response(scope, receive, send)
+
+    return app
+
+
+async def _answered(name: str, answer: Callable[[], Awaitable[Response]]) -> Response:
+    """The last resort of every route. What went wrong is named by its type only: its text may hold what was sent."""
+    try:
+        return await answer()
+    except Unavailable:
+        return problem_response(UNAVAILABLE)
+    except Exception as error:  # noqa: BLE001 - a bug met by one request must not stop the service or print its data
+        log.error("intake.failed", route=name, error=type(error).__name__, at=_place(error))
+        return problem_response(FAILED)
+
+
+def _place(error: BaseException) -> str:
+    """Where an error was raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}" if trace is not None else "unknown"
+
+
+@lru_cache(maxsize=1024)
+def _meters(source: str, status: int) -> tuple[Callable[[], None], Callable[[float], None]]:
+    return INTAKE_REQUESTS.labels(source, str(status)).inc, INTAKE_DURATION.labels(source).observe
+
+
+def _count(source: str, status: int, seconds: float) -> None:
+    count, observe = _meters(source, status)
+    count()
+    observe(seconds)
+
+
+def _others(intake: Intake) -> Starlette:
+    """Every route that is not hot."""
+    click, page = unsubscribe.routes(
+        intake.secret, intake.now, lambda event: intake.gateway.publish([message(event)]))  # fmt: skip
     routes = [
-        *(Route(f"/v1/{name}", _posted(intake, name, reader), methods=["POST"]) for name, reader in READERS.items()),
         Route("/u/{token}", _guarded("unsubscribe", click), methods=["POST"]),
         Route("/u/{token}", _guarded("unsubscribe", page), methods=["GET"]),
         Route("/openapi.json", _fixed(openapi.document()), methods=["GET"]),
@@ -58,48 +124,11 @@ def build_app(gateway: Gateway, sources: Callable[[], Book], secret: str, now: C
     return Starlette(routes=routes, exception_handlers={HTTPException: _no_route})
 
 
-def _posted(intake: Intake, name: str, reader: Reader) -> Answer:
-    async def answer(request: Request) -> Response:
-        found = authenticated(intake, request, name)
-        if isinstance(found, Problem):
-            return problem_response(found)
-        request.state.source = found.name
-        return await take(intake, request, found, reader)
-
-    guarded = _guarded(name, answer)
-
-    async def measured(request: Request) -> Response:
-        began = time.perf_counter()
-        response = await guarded(request)
-        source = getattr(request.state, "source", "unknown")
-        INTAKE_REQUESTS.labels(source, str(response.status_code)).inc()
-        INTAKE_DURATION.labels(source).observe(time.perf_counter() - began)
-        return response
-
-    return measured
-
-
 def _guarded(name: str, answer: Answer) -> Answer:
-    """The last resort of every route. What went wrong is named by its type only: its text may hold what was sent."""
-
     async def guarded(request: Request) -> Response:
-        try:
-            return await answer(request)
-        except Unavailable:
-            return problem_response(UNAVAILABLE)
-        except Exception as error:  # noqa: BLE001 - a bug met by one request must not stop the service or print its data
-            log.error("intake.failed", route=name, error=type(error).__name__, at=_place(error))
-            return problem_response(FAILED)
+        return await _answered(name, lambda: answer(request))
 
     return guarded
-
-
-def _place(error: BaseException) -> str:
-    """Where an error was raised."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}" if trace is not None else "unknown"
 
 
 def _fixed(content: Any) -> Answer:
@@ -126,6 +155,8 @@ async def _metrics(_request: Request) -> Response:
     return Response(generate_latest(REGISTRY), 200, None, "text/plain; version=0.0.4")
 
 
-async def _no_route(_request: Request, error: Exception) -> Response:
+async def _no_route(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    return problem_response(_NO_ROUTE.get(status, FAILED))
+    if status == 405 or request.url.path in {f"/v1/{name}" for name in READERS}:
+        return problem_response(_WRONG_METHOD)
+    return problem_response(_NOT_FOUND if status == 404 else FAILED)

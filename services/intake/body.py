@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import Request
+from starlette.types import Receive
 
 from services.intake.answers import Problem
 from services.intake.parse import Unparsed, form_text, gathered, item_text, pairs_text, parse_form, parse_json
@@ -32,30 +33,28 @@ class Items:
     batch: bool
 
 
-async def read_body(request: Request) -> bytes | Problem:
+async def read_body(headers: Mapping[str, str], receive: Receive) -> bytes | Problem:
     """The whole body, or why it was not taken."""
-    length = int(request.headers.get("content-length", "0")[:20])  # the HTTP parser lets only digits pass
+    length = int(headers.get("content-length", "0")[:20])  # the HTTP parser lets only digits pass
     if length > MOST_BYTES:
         return TOO_LARGE.closing(length > _SWALLOW_BYTES)
     try:
         async with asyncio.timeout(_BODY_WITHIN_S):
-            return await _received(request)
+            return await _received(receive)
     except TimeoutError:
         return Problem(408, "too_slow", f"the body did not arrive within {_BODY_WITHIN_S:.0f} s", close=True)
 
 
-async def _received(request: Request) -> bytes | Problem:
-    message = await request.receive()
-    first: bytes = message.get("body", b"")
-    if not message.get("more_body"):
-        return first
-    chunks, size = [first], len(first)
-    while message.get("more_body"):
-        message = await request.receive()
+async def _received(receive: Receive) -> bytes | Problem:
+    chunks: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
         if message["type"] == "http.disconnect":
             return Problem(400, "cut_off", "the body was cut off")
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
+        more = message.get("more_body", False)
         if size > MOST_BYTES:
             return TOO_LARGE.closing(True)
     return b"".join(chunks)
@@ -102,8 +101,9 @@ async def _multipart(content_type: str, body: bytes) -> Items | Problem:
         yield body
 
     try:
-        headers = Request({"type": "http", "headers": [(b"content-type", content_type.encode("latin-1"))]}).headers
-        form = await MultiPartParser(headers, stream(), max_files=0, max_fields=500).parse()
+        form = await MultiPartParser(
+            Headers({"content-type": content_type}), stream(), max_files=0, max_fields=500
+        ).parse()
     except MultiPartException as error:
         return Problem(400, "bad_form", f"the form cannot be read: {error.message}")
     pairs = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -48,12 +49,11 @@ FIELDS: Mapping[str, str] = {
 """Our field names, each with the other names under which it is known."""
 
 CLICK_IDS = ("gclid", "wbraid", "gbraid", "fbclid", "msclkid", "ttclid", "li_fat_id")
-STRUCTURED = frozenset({"consents"})
 _LIMITS = {"message": 10_000, "email": 320, "referrer": 2000, "landing_page": 2000, "consent_text": 2000}
 _CONTAINERS = frozenset(
     {"contact", "person", "lead", "data", "fields", "company", "address", "utm", "traits", "origin"})  # fmt: skip
-_MOST_ANSWERS, _LONGEST_NAME, _LONGEST_ANSWER = 100, 100, 2000
-_BY_NAME = {name: field for field, names in FIELDS.items() for name in (field, *names.split())}
+_MOST_ANSWERS, _LONGEST_NAME, _LONGEST_ANSWER, _MOST_CONSENTS = 100, 100, 2000, 10
+_BY_NAME = {name: ours for ours, names in FIELDS.items() for name in (ours, *names.split())}
 
 
 @lru_cache(maxsize=4096)
@@ -64,37 +64,54 @@ def canonical(name: str) -> str | None:
     return _BY_NAME.get(plain.replace("-", "_").replace(" ", "_").replace(".", "_"))
 
 
-def limit_of(field: str) -> int:
-    """Most characters that a field keeps; the rest stays in the raw submission."""
-    return _LIMITS.get(field, 200)
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """A submission's fields: those that we know as text, consents, the rest as answers, and wrong types."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    answers: dict[str, str] = field(default_factory=dict)
+    consents: list[Mapping[str, Any]] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
 
 
-def sort_fields(content: Mapping[str, Any], renamed: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The fields that we know, by our names, and all others as answers. A second value for a field is an answer."""
-    known: dict[str, Any] = {}
-    answers: dict[str, str] = {}
-    for name, field, value in _leaves(content, renamed):
-        if value is None:
-            continue
-        if field is not None and field not in known:
-            known[field] = value
-        elif len(answers) < _MOST_ANSWERS and (answer := _answer(value)):
-            answers[text(name, _LONGEST_NAME) or "-"] = answer
-    return known, answers
-
-
-def _leaves(content: Mapping[str, Any], renamed: Mapping[str, str]) -> Iterator[tuple[str, str | None, Any]]:
+def sort_fields(content: Mapping[str, Any], renamed: Mapping[str, str]) -> Sorted:
+    """Every field under our name for it; a second value for a field that has one is an answer."""
+    found = Sorted()
     for name, value in content.items():
         if isinstance(value, dict) and name in _CONTAINERS:
             for child, inner in value.items():
-                yield f"{name}.{child}", canonical(f"{name}_{child}") or canonical(child), inner
+                known = canonical(f"{name}_{child}") or canonical(child)
+                _put(found, f"{name}.{child}", known, inner)
         else:
-            yield name, renamed.get(name) or canonical(name), value
+            _put(found, name, renamed.get(name) or canonical(name), value)
+    return found
 
 
-def _answer(value: Any) -> str | None:
+def _put(found: Sorted, name: str, known: str | None, value: Any) -> None:
+    if value is None:
+        return
+    if known is None or known in found.values:
+        _put_answer(found.answers, name, value)
+    elif known == "consents":
+        _put_consents(found, value)
+    elif not is_scalar(value):
+        found.wrong.append(known)
+    elif plain := text(value, _LIMITS.get(known, 200)):
+        found.values[known] = plain
+
+
+def _put_answer(answers: dict[str, str], name: str, value: Any) -> None:
     if isinstance(value, list) and all(map(is_scalar, value)):
         value = ", ".join(filter(None, map(text, value)))
     elif not is_scalar(value):
         value = to_json(value).decode()
-    return text(value, _LONGEST_ANSWER)
+    plain = text(value, _LONGEST_ANSWER)
+    if plain and len(answers) < _MOST_ANSWERS:
+        answers[text(name, _LONGEST_NAME) or "-"] = plain
+
+
+def _put_consents(found: Sorted, value: Any) -> None:
+    if isinstance(value, list) and all(isinstance(item, dict) for item in value):
+        found.consents.extend(value[:_MOST_CONSENTS])
+    else:
+        found.wrong.append("consents")

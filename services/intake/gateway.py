@@ -16,6 +16,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from services.runtime.errors import Unavailable
+from services.runtime.kafka import KeyPartitioner
 from services.runtime.transport import Message
 
 log = structlog.get_logger()
@@ -87,8 +88,7 @@ class KafkaGateway:
                 self._in_flight -= len(messages) - n
                 self._note(type(error).__name__)
                 raise Unavailable(f"Kafka took no record: {type(error).__name__}") from error
-            future.add_callback(self._acknowledged, request)
-            future.add_errback(self._failed, request)
+            future.add_both(self._report, request)
         await request.answer
 
     def _admit(self, records: int) -> None:
@@ -102,15 +102,9 @@ class KafkaGateway:
                 raise Unavailable("the broker does not acknowledge")
             self._broken_until = now + _PROBE_EVERY_S
 
-    def _acknowledged(self, request: _Request, _metadata: Any) -> None:
-        self._report(request, None)
-
-    def _failed(self, request: _Request, error: BaseException) -> None:
-        self._report(request, type(error).__name__)
-
-    def _report(self, request: _Request, error: str | None) -> None:
+    def _report(self, request: _Request, outcome: Any) -> None:
         """Runs in the producer's thread: queue the outcome, wake the loop once for all that are queued."""
-        self._outcomes.append((request, error))
+        self._outcomes.append((request, type(outcome).__name__ if isinstance(outcome, BaseException) else None))
         if not self._woken and self._loop is not None:
             self._woken = True
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
@@ -145,7 +139,7 @@ class KafkaGateway:
             try:
                 producer = producer or KafkaProducer(
                     bootstrap_servers=self._servers.split(","), client_id=self._client_id, acks="all",
-                    linger_ms=_LINGER_MS, batch_size=131_072, delivery_timeout_ms=_DELIVERY_MS,
+                    partitioner=KeyPartitioner(), linger_ms=_LINGER_MS, batch_size=131_072, delivery_timeout_ms=_DELIVERY_MS,
                     request_timeout_ms=_REQUEST_MS, max_block_ms=_BLOCK_MS, bootstrap_timeout_ms=5000,
                     reconnect_backoff_max_ms=1000, allow_auto_create_topics=False, metrics_enabled=False,
                 )  # fmt: skip

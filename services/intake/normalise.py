@@ -21,7 +21,6 @@ _ROLE_NAMES = (
     "rrhh sales secretaria service soporte support team ventas webmaster"
 )
 _ROLES = frozenset(_ROLE_NAMES.split())
-_DOTLESS = frozenset({"gmail.com", "googlemail.com"})
 _COUNTRIES = {
     "spain": "ES", "españa": "ES", "espana": "ES", "portugal": "PT", "france": "FR", "francia": "FR",
     "germany": "DE", "alemania": "DE", "deutschland": "DE", "italy": "IT", "italia": "IT",
@@ -40,15 +39,6 @@ def email(written: str | None) -> tuple[str | None, Quality]:
     if len(address) > 254 or ".." in local or not _EMAIL.fullmatch(address):
         return None, "invalid"
     return address, "role" if local.partition("+")[0] in _ROLES else "ok"
-
-
-def fold_email(address: str) -> str:
-    """The form that identity rests on: without `+tag`; for Gmail without dots, under one domain."""
-    local, _, domain = address.rpartition("@")
-    local = local.partition("+")[0] or local
-    if domain in _DOTLESS:
-        return f"{local.replace('.', '') or local}@gmail.com"
-    return f"{local}@{domain}"
 
 
 def region_of(country: str | None, default: str | None) -> str | None:

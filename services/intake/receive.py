@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive
 
 from schemas import codec
 from services.intake import keys
@@ -35,9 +35,9 @@ class Intake:
     now: Callable[[], datetime]
 
 
-def authenticated(intake: Intake, request: Request, name: str) -> Source | Problem:
+def authenticated(intake: Intake, headers: Mapping[str, str], name: str) -> Source | Problem:
     """The source whose key this is, if it may send `name`."""
-    source = keys.verify(intake.sources().rules, keys.presented(request.headers))
+    source = keys.verify(intake.sources().rules, keys.presented(headers))
     if source is None:
         return UNAUTHORIZED
     if name not in source.accepts:
@@ -45,15 +45,17 @@ def authenticated(intake: Intake, request: Request, name: str) -> Source | Probl
     return source
 
 
-async def take(intake: Intake, request: Request, source: Source, reader: Reader) -> Response:
+async def take(
+    intake: Intake, headers: Mapping[str, str], receive: Receive, source: Source, reader: Reader
+) -> Response:
     """Read the items, publish the good ones, answer. Raises `Unavailable` when the broker may not have all of them."""
-    body = await read_body(request)
+    body = await read_body(headers, receive)
     if isinstance(body, Problem):
         return problem_response(body)
-    key = request.headers.get("idempotency-key")
+    key = headers.get("idempotency-key")
     if key is not None and not 0 < len(key) <= 255:
         return problem_response(Problem(400, "bad_key", "Idempotency-Key has 1 to 255 characters"))
-    items = await read_items(request.headers.get("content-type", ""), body)
+    items = await read_items(headers.get("content-type", ""), body)
     if isinstance(items, Problem):
         return problem_response(items)
     results = await _read_all(intake, source, reader, items, key)

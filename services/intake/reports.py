@@ -11,7 +11,7 @@ from schemas.events.activities import ActivityReceived
 from schemas.events.event import Event
 from schemas.events.outcomes import OUTCOMES, OutcomeReport
 from schemas.events.people import ConsentReceived
-from schemas.identity import address_hash, identity_hash
+from schemas.identity import address_hash, fold_email, identity_hash
 from schemas.topics import ACTIVITIES_RECEIVED, CONSENTS_RECEIVED, OUTCOMES_RECEIVED, Topic
 from services.intake import normalise
 from services.intake.arrival import Accepted, Arrival, Fault, Refused, arrival_id, refused
@@ -37,7 +37,7 @@ def read_activity(arrival: Arrival) -> Accepted | Refused:
     if not email and not phone:
         return _NO_ADDRESS
     event_id = arrival_id(arrival, "activity")
-    folded = normalise.fold_email(email) if email else None
+    folded = fold_email(email) if email else None
     properties = arrival.content.get("properties")
     event = ActivityReceived(
         **_common(arrival, event_id), source=arrival.source.name, activity=what,
@@ -93,7 +93,7 @@ def _accepted(topic: Topic, event_type: str, key: str, event_id: str, event: Eve
 
 
 def _common(arrival: Arrival, event_id: str) -> dict[str, Any]:
-    occurred_at = moment(arrival.content.get("occurred_at"), arrival.received_at)
+    occurred_at = moment(_texts(arrival.content).get("occurred_at"), arrival.received_at)
     return {
         "occurred_at": occurred_at, "recorded_at": arrival.recorded_at,
         "cause_id": event_id, "correlation_id": event_id,

@@ -54,15 +54,17 @@ def _only_groups(digits: str) -> bool:
     return one_kind and 0 < len(first) <= 3 and first != "0" and all(len(group) == 3 for group in groups)
 
 
-def moment(value: Any, latest: datetime) -> datetime:
+def moment(written: str | None, latest: datetime) -> datetime:
     """ISO 8601 text or a Unix time in seconds or milliseconds; `latest` where it is unreadable or lies after it."""
+    if not written:
+        return latest
     try:
-        if isinstance(value, str) and not value.strip().isdigit():
-            read = datetime.fromisoformat(value.strip())
-        else:
-            number = float(value)
+        if written.replace(".", "", 1).isdecimal():
+            number = float(written)
             read = datetime.fromtimestamp(number / 1000 if number > _EPOCH_MS else number, UTC)
+        else:
+            read = datetime.fromisoformat(written)
         read = read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
-    except (TypeError, ValueError, OverflowError, OSError):
+    except (ValueError, OverflowError, OSError):
         return latest
     return min(read, latest)

@@ -19,8 +19,7 @@ def quiet_until(quiet: QuietHours, country: str | None, now: datetime) -> dateti
         return None
     day = local.date() + timedelta(days=1 if overnight and late else 0)
     # fold: on the night when clocks go back, an hour comes twice and the end lies in the same one as now
-    end = datetime.combine(day, quiet.end, local.tzinfo).replace(fold=local.fold).astimezone(UTC)
-    return max(end, now + timedelta(seconds=1))
+    return datetime.combine(day, quiet.end, local.tzinfo).replace(fold=local.fold).astimezone(UTC)
 
 
 def capped_until(touches: Sequence[datetime], cap: Cap, now: datetime) -> datetime | None:

@@ -10,7 +10,6 @@ from typing import Any
 import psycopg2
 import structlog
 
-from schemas.codec import TOMBSTONE
 from services.runtime import fence, frames, waiting
 from services.runtime.dead import dead_letter
 from services.runtime.decode import Decoder, Entry
@@ -110,7 +109,7 @@ class Batches:
             dead = entry.dead or poisoned.get(entry.place)
             if dead:
                 self._bury(entry, dead, context, result, entry)
-            elif entry.incoming is not None and entry.incoming.type == TOMBSTONE:
+            elif entry.record.value is None:  # a tombstone
                 result.counts["taken"] += 1
             else:
                 live.append(entry)
@@ -119,18 +118,18 @@ class Batches:
         sleeping = self._sleeping(cursor, live)
         events = [e.incoming for group in ([live], sleeping.values()) for es in group for e in es if e.incoming]
         world = self.service.gather(cursor, events, context)
-        if _places(self._sleeping(cursor, live)) != _places(sleeping):
+        if _places(self._sleeping(cursor, live, lock=True)) != _places(sleeping):
             raise MetLate
         self.faults.passed("in_transaction")
         self._decide_all(live, sleeping, world, context, poisoned, result)
         self.service.apply(cursor, world)
 
-    def _sleeping(self, cursor: Cursor, live: Sequence[Entry]) -> dict[str, list[Entry]]:
+    def _sleeping(self, cursor: Cursor, live: Sequence[Entry], *, lock: bool = False) -> dict[str, list[Entry]]:
         """Events that wait for an id which one of these entries makes known, by that id."""
         if not waiting.any_kept(cursor):
             return {}
         names = [name for e in live if e.incoming for name in self.service.makes_known(e.incoming)]
-        return waiting.load(cursor, self.decoder, names)
+        return waiting.load(cursor, self.decoder, names, lock=lock)
 
     def _decide_all(
         self, live: Sequence[Entry], sleeping: dict[str, list[Entry]], world: Any, context: Context,
@@ -224,8 +223,8 @@ def _keep_pending(cursor: Cursor, partitions: Mapping[Partition, int], items: Ma
 
 
 def is_bad_data(error: BaseException) -> bool:
-    """Whether the database refused data (SQLSTATE class 22, 23502, 23514) or could not be given it."""
+    """Whether the database refused data (SQLSTATE class 22, 54, 23502, 23514) or could not be given it."""
     if isinstance(error, psycopg2.Error):
         code = error.pgcode or ""
-        return code.startswith("22") or code in ("23502", "23514") or isinstance(error, psycopg2.DataError)
+        return code.startswith(("22", "54")) or code in ("23502", "23514") or isinstance(error, psycopg2.DataError)
     return isinstance(error, ValueError | TypeError | KeyError | OverflowError)

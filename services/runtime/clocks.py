@@ -79,8 +79,9 @@ class Clocks:
     def _run_one(self, session: Session, clock: Clock | Call) -> None:
         try:
             fired = self._fire(session, clock) if isinstance(clock, Clock) else self._call(session, clock)
-        except (ValueError, TypeError, KeyError, AttributeError):  # a defect in one clock must not silence the others
-            session.rollback()
+        except (psycopg2.OperationalError, psycopg2.InterfaceError):
+            raise
+        except Exception:
             log.exception("clock.defect", clock=clock.name)
             metrics.CLOCK_FAILURES.labels(self.service.name, clock.name).inc()
             return

@@ -15,7 +15,7 @@ FOR_EVER = date(1970, 1, 1)
 OLDEST = timedelta(days=60)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: built for every record, and a frozen one costs three times as much
 class Entry:
     """One record of a batch: `incoming` where it is an event, `dead` where it is not or must not be handled."""
 

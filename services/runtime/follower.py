@@ -40,6 +40,7 @@ class Books:
         self._texts: dict[tuple[str, str], str] = {}
         self.active: dict[str, Book] = {}
         self.next_offset = 0
+        self.unkept: list[Record] = []
 
     def fold(self, record: Record) -> RulesPublished | RulesActivated | None:
         """Take in one record; what it said, if this service cares for it."""
@@ -58,8 +59,8 @@ class Books:
             self.activate(event.book, event.book_version, self._texts.get((event.book, event.book_version)))
         return event
 
-    def activate(self, book: str, version: str, body: str | None) -> None:
-        """Put a version in force, unless its text is missing or wrong."""
+    def activate(self, book: str, version: str, body: str | None) -> bool:
+        """Put a version in force, unless its text is missing or wrong; whether it is in force now."""
         try:
             if body is None:
                 raise RulesInvalid(f"{book}: version {version} was activated but never published")
@@ -67,6 +68,8 @@ class Books:
             log.info("rules.activated", book=book, version=version)
         except RulesInvalid as error:
             log.error("rules.refused", book=book, version=version, error=str(error))
+            return False
+        return True
 
     @property
     def complete(self) -> bool:
@@ -88,11 +91,11 @@ def restore(session: Session, models: Models) -> Books:
 
 def follow(session: Session, books: Books, reader: BookReader, timeout_s: float) -> None:
     """Take in what is new on the topic and keep it, with the offset read."""
-    records = reader.poll(timeout_s)
-    if not records:
+    books.unkept += reader.poll(timeout_s)
+    if not books.unkept:
         return
     with transaction(session) as cursor:
-        for record in records:
+        for record in books.unkept:
             said = books.fold(record)
             if isinstance(said, RulesPublished):
                 row = {"book": said.book, "version": said.book_version, "body": said.body}
@@ -100,15 +103,15 @@ def follow(session: Session, books: Books, reader: BookReader, timeout_s: float)
             elif said is not None:
                 _activate(books, cursor, said)
         cursor.execute(SQL["rulebook_advance"], {"next_offset": books.next_offset})
+    books.unkept.clear()
 
 
 def _activate(books: Books, cursor: Cursor, said: RulesActivated) -> None:
     row = {"book": said.book, "version": said.book_version}
     kept = select(cursor, SQL["rulebook_body"], row)
     active = books.active.get(said.book)
-    if kept and (active is None or active.version != said.book_version):
-        books.activate(said.book, said.book_version, kept[0][0])
-    if kept:
+    in_force = active is not None and active.version == said.book_version
+    if kept and (in_force or books.activate(said.book, said.book_version, kept[0][0])):
         cursor.execute(SQL["rulebook_activate"], row)
 
 

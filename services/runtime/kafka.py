@@ -1,4 +1,4 @@
-"""Kafka behind the transport protocol. The only module that imports kafka-python."""
+"""Kafka behind the transport protocol. Only this module and intake's gateway import kafka-python."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from services.runtime.transport import Message, Partition, Record
 
 log = structlog.get_logger()
 REQUEST_MS = 4000
+LAST_MS = 253_402_300_799_000  # the last second of the year 9999
 RECONNECT_MS = 1000  # the client's own limit is 30 s: a broker that is back must be found at once
 DELIVERY_MS = 5000
 LINGER_MS = 50
@@ -43,11 +44,10 @@ class GroupConsumer:
         with _kafka("joining the group"):
             self._client = KafkaConsumer(
                 *topics, bootstrap_servers=servers.split(","), group_id=group, group_instance_id=member,
-                client_id=member or group, enable_auto_commit=False, auto_offset_reset="earliest",
+                client_id=member or group, metrics_enabled=False, enable_auto_commit=False, auto_offset_reset="earliest",
                 session_timeout_ms=session_ms, heartbeat_interval_ms=500, max_poll_interval_ms=30_000,
                 request_timeout_ms=max(REQUEST_MS, session_ms) + 1000, fetch_max_wait_ms=500,
                 reconnect_backoff_max_ms=RECONNECT_MS,
-                max_partition_fetch_bytes=2 * MAX_DEAD_LETTER_BYTES,
             )  # fmt: skip
             for topic in topics:  # a leader that does not know a topic yet gives its partitions to nobody
                 self._client.partitions_for_topic(topic)
@@ -116,7 +116,6 @@ class Reader:
             self._client = KafkaConsumer(
                 bootstrap_servers=servers.split(","), enable_auto_commit=False, auto_offset_reset="earliest",
                 request_timeout_ms=REQUEST_MS + 1000, fetch_max_wait_ms=100, reconnect_backoff_max_ms=RECONNECT_MS,
-                max_partition_fetch_bytes=2 * MAX_DEAD_LETTER_BYTES,
             )  # fmt: skip
             found = [TopicPartition(t, p) for t in topics for p in sorted(self._client.partitions_for_topic(t) or ())]
             self._client.assign(found)
@@ -188,7 +187,8 @@ class LogProducer:
                 bootstrap_servers=self._servers, client_id=self._client_id, acks="all",
                 partitioner=KeyPartitioner(), linger_ms=LINGER_MS,  # a flush follows every hand-over and waits for none
                 batch_size=131_072, delivery_timeout_ms=DELIVERY_MS, request_timeout_ms=REQUEST_MS,
-                max_block_ms=REQUEST_MS, reconnect_backoff_max_ms=RECONNECT_MS, max_request_size=2 * MAX_DEAD_LETTER_BYTES,
+                max_block_ms=REQUEST_MS, reconnect_backoff_max_ms=RECONNECT_MS,
+                max_request_size=2 * MAX_DEAD_LETTER_BYTES,
             )  # fmt: skip
 
     def publish(self, messages: Sequence[Message], may_send: Callable[[], bool]) -> None:
@@ -243,7 +243,8 @@ def _settle(futures: Sequence[Any]) -> int:
 
 def _record(r: Any) -> Record:
     headers = [(name, value or b"") for name, value in r.headers]  # a header may have no value
-    return Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, headers)
+    timestamp = min(max(r.timestamp, 0), LAST_MS)  # on a topic that others made it may be the writer's own
+    return Record(r.topic, r.partition, r.offset, timestamp, r.key, r.value, headers)
 
 
 def _log_commit(_offsets: Any, outcome: Any) -> None:
@@ -304,3 +305,14 @@ class GroupLags:
 
 def _offset(committed: OffsetAndMetadata | None) -> int:
     return committed.offset if committed else -1
+
+
+def group_offsets(servers: str, group: str) -> dict[Partition, int]:
+    """Committed offset of each partition that a consumer group ever committed; empty for a group that never did."""
+    with _kafka("asking for committed offsets"):
+        admin = KafkaAdminClient(bootstrap_servers=servers.split(","), request_timeout_ms=15_000)
+        try:
+            found = admin.list_group_offsets(group)[group]
+        finally:
+            admin.close()
+    return {(tp.topic, tp.partition): at.offset for tp, at in found.items() if at.offset >= 0}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 
 from services.runtime import fence, frames, metrics
 from services.runtime.fence import Epochs
@@ -29,6 +30,7 @@ class Publisher:
         Raises `Fenced` before anything is sent, `Unavailable` when the broker did not take all. What was attempted on
         compacted topics is compared in every case, at the latest with the next publication.
         """
+        items = sorted(items, key=attrgetter("version"))  # a key's states, decided in partitions of their own, in turn
         self._note(items)
         try:
             if items:
@@ -46,12 +48,10 @@ class Publisher:
         self._producer.publish([frames.message(f, self._source) for f in items], may_send)
 
     def _note(self, items: Sequence[Frame]) -> None:
-        """Remember the versions attempted per key of compacted topics."""
+        """Remember the version attempted last per key of compacted topics: nothing later hides it on the log."""
         for f in items:
             if f.topic in self._service.published and f.key is not None:
-                versions = self._attempted.setdefault(f.topic, {})
-                key = f.key.decode()
-                versions[key] = max(f.version, versions.get(key, 0))
+                self._attempted.setdefault(f.topic, {})[f.key.decode()] = f.version
 
     def _compare(self, session: Session) -> None:
         """Write the current state wherever the table is ahead of what we attempted, until it is nowhere ahead."""

@@ -20,11 +20,13 @@ def any_kept(cursor: Cursor) -> bool:
     return bool(select(cursor, SQL["waiting_any"])[0][0])
 
 
-def load(cursor: Cursor, decoder: Decoder, keys: Sequence[str]) -> dict[str, list[Entry]]:
-    """Waiting entries by key, oldest first."""
+def load(cursor: Cursor, decoder: Decoder, keys: Sequence[str], *, lock: bool) -> dict[str, list[Entry]]:
+    """Waiting entries by key, oldest first; `lock` keeps the end of their patience away."""
     found: dict[str, list[Entry]] = {}
-    for row in select(cursor, SQL["waiting_load"], {"keys": sorted(set(keys))}):
-        found.setdefault(row[2], []).append(_entry(decoder, row))
+    for row in select(cursor, SQL["waiting_load"] + " FOR UPDATE" * lock, {"keys": sorted(set(keys))}):
+        entry = _entry(decoder, row)
+        if entry.incoming:
+            found.setdefault(row[2], []).append(entry)
     return found
 
 
@@ -53,11 +55,14 @@ def overdue(cursor: Cursor, decoder: Decoder, now: datetime) -> list[Entry]:
 
 
 def _entry(decoder: Decoder, row: tuple[object, ...]) -> Entry:
-    _, _, _, topic, partition, offset, timestamp_ms, key, value, headers = row
+    """As it was read; without its event where the topic is read no more or the event is understood no more."""
+    inbox_id, day, _, topic, partition, offset, timestamp_ms, key, value, headers = row
     pairs = [(name, base64.b64decode(text)) for name, text in json.loads(str(headers))]
     record = Record(
         str(topic), int(str(partition)), int(str(offset)), int(str(timestamp_ms)), _bytes(key), _bytes(value), pairs
     )
+    if topic not in decoder.topics:
+        return Entry(record, str(inbox_id), day, None)  # type: ignore[arg-type]  # a date
     return decoder.entry(record)
 
 

@@ -302,7 +302,7 @@ class Worker:
 
     def _note_applied(self) -> None:
         waiting_for = {p: h.asked for p, h in self._held.items() if h.asked}
-        reached = {p: at for p, (at, end) in waiting_for.items() if self._applied(p) >= end}
+        reached = {p: at for p, (at, end) in waiting_for.items() if self._reached(p, end)}
         self.behind = reached.keys() != waiting_for.keys()
         if reached:
             with transaction(self._session) as cursor:
@@ -310,9 +310,9 @@ class Worker:
             for p in reached:
                 self._held[p].asked = None
 
-    def _applied(self, partition: Partition) -> int:
-        """Everything below is applied; the position counts too, as what was polled is applied and the rest is no record."""
-        return max(self._held[partition].applied, self._consumer.position(partition))
+    def _reached(self, partition: Partition, end: int) -> bool:
+        """All below is applied. The position counts too: what was polled is applied, what was passed over no record."""
+        return self._held[partition].applied >= end or self._consumer.position(partition) >= end
 
     def _relay(self) -> None:
         """Publish what clocks and calls decided, for the slots that fall to our partitions of the first input."""

@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Iterator
 
 import psycopg2
@@ -7,10 +8,24 @@ import pytest
 from schemas.events.people import ConsentChanged
 from schemas.events.touches import Enrolment, Touch
 from services.nurture import store
+from services.nurture.service import decide_event
 from services.nurture.steps import NotTried, Postponed, Refused, Send, Sent, Skip
 from services.runtime.postgres import connect, transaction
 from services.runtime.verdict import Context, Outgoing, Wait
-from tests.nurture_cases import BOOK, EMAIL, NOW, Nurture, consent, hashed, later, lead, lead_id, outcome, rule_book
+from tests.nurture_cases import (
+    BOOK,
+    EMAIL,
+    NOW,
+    Nurture,
+    consent,
+    hashed,
+    later,
+    lead,
+    lead_id,
+    outcome,
+    plain_sequences,
+    rule_book,
+)
 
 DUE = later(5)
 OK = Sent("250")
@@ -114,10 +129,11 @@ def test_a_step_whose_sender_died_goes_again_with_the_same_id_and_is_reported_as
     nurture.feed(consent(), lead())
     (dead,) = nurture.claim(DUE)
     (again,) = nurture.claim(later(66))
+    assert nurture.record(dead, OK, later(66)) == [], "the first sender lost its claim"
     (event,) = nurture.record(again, OK, later(67))
     assert touch(event).uncertain
     assert touch(event).message_id == dead.due.step.message_id
-    assert nurture.record(dead, OK, later(68)) == [], "the first sender lost its claim"
+    assert nurture.record(dead, OK, later(68)) == []
 
 
 def test_a_late_answer_of_a_claim_that_nobody_took_over_counts(nurture: Nurture) -> None:
@@ -179,6 +195,19 @@ def test_the_cap_counts_all_leads_of_an_address_within_one_claim_and_over_severa
     assert nurture.claim(later(60)) == []
     assert nurture.rows("SELECT count(*) FROM step WHERE state = 'due'") == [(1,)]
     assert len([j for j in nurture.claim(later(5 + 86400)) if isinstance(j.judgement, Send)]) >= 1
+
+
+def test_two_workers_that_claim_at_once_keep_the_cap(nurture: Nurture) -> None:
+    nurture.book = rule_book(cap={"touches": 1, "days": 1})
+    nurture.feed(consent(), lead(1), lead(2))
+    one_each = nurture.settings.model_copy(update={"mail_batch": 1})
+    first, second = (Nurture(nurture.dsn, one_each, nurture.book) for _ in range(2))
+    with transaction(first.session) as cursor:
+        assert len(first.post.claim(cursor, Context(DUE, {"nurture": nurture.book}, DUE))) == 1
+        assert second.claim(DUE) == []
+    assert second.claim(DUE) == []
+    first.close()
+    second.close()
 
 
 def test_a_repeat_of_a_claim_does_not_count_against_its_own_cap(nurture: Nurture) -> None:
@@ -265,9 +294,12 @@ def test_a_batch_that_ends_an_enrolment_passes_a_lead_to_another_worker_in_order
     assert nurture.claim(later(20)) == []
 
 
-def test_a_lead_and_the_withdrawal_of_its_address_meet_although_neither_row_existed(nurture: Nurture) -> None:
-    """Two sessions at once: whoever comes second sees what the first one did."""
-    free = rule_book(sequences=[{**s, "needs_consent": False} for s in _plain_sequences()])
+@pytest.mark.parametrize("known", [False, True])
+def test_a_new_lead_and_the_withdrawal_of_its_address_meet(nurture: Nurture, known: bool) -> None:
+    """Two sessions at once, whether the address is known or not: whoever comes second sees what the first one did."""
+    if known:
+        nurture.feed(consent())
+    free = rule_book(sequences=[{**s, "needs_consent": False} for s in plain_sequences()])
     nurture.book = free
     other = Nurture(nurture.dsn, book=free)
     with transaction(nurture.session) as cursor:
@@ -278,15 +310,13 @@ def test_a_lead_and_the_withdrawal_of_its_address_meet_although_neither_row_exis
 
         def withdraw() -> None:
             started.set()
-            ended.extend(other.feed(consent("consent.withdrawn")))
+            ended.extend(other.feed(consent("consent.withdrawn", at=later(1))))
 
         thread = threading.Thread(target=withdraw)
         thread.start()
         started.wait(5)
         thread.join(0.3)
         assert thread.is_alive(), "it waits for the consent's row"
-        from services.nurture.service import decide_event
-
         decide_event(event, world, Context(NOW, {"nurture": free}))
         store.apply(cursor, world)
     thread.join(5)
@@ -294,21 +324,16 @@ def test_a_lead_and_the_withdrawal_of_its_address_meet_although_neither_row_exis
     assert types(ended) == ["consent.changed", "enrolment.ended"]
 
 
-def _plain_sequences() -> list[dict[str, object]]:
-    from tests.nurture_cases import _sequences
-
-    return _sequences(BOOK.rules)
-
-
 def test_two_workers_never_claim_the_same_step(nurture: Nurture) -> None:
     for n in range(1, 41):
         email = f"lead{n}@example.com"
         nurture.feed(consent(email=email), lead(n, email=email))
     claimed: list[str] = []
+    deadline = time.monotonic() + 20
 
     def claim_all() -> None:
         worker = Nurture(nurture.dsn, settings=nurture.settings.model_copy(update={"mail_batch": 3}))
-        for _ in range(60):
+        while len(claimed) < 40 and time.monotonic() < deadline:
             claimed.extend(job.due.step.enrolment_id for job in worker.claim(DUE))
         worker.close()
 

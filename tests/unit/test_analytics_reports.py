@@ -71,7 +71,7 @@ def test_all_three_forms_tell_the_same_row() -> None:
     }  # fmt: skip
     assert (as_csv["won"], as_csv["revenue"], as_csv["win_rate"]) == ("3", "1234.56 EUR; -0.07 USD", "0.125")
     shown = console.export_text()
-    assert all(cell in shown for cell in ("=cmd|calc", "12.5 %", "42 ms", "1234.56 EUR; -0.07 USD"))
+    assert all(cell in shown for cell in ("=cmd|calc", "12.5 %", "42 ms", "1,234.56 EUR; -0.07 USD"))
 
 
 def test_no_cell_of_a_spreadsheet_starts_a_formula() -> None:

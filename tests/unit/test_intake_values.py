@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.intake.normalise import email, fold_email, phone, region_of
+from schemas.identity import fold_email
+from services.intake.normalise import email, phone, region_of
 from services.intake.values import amount, moment, text, truth
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -48,13 +49,13 @@ def test_no_text_breaks_the_reading_of_amounts_and_moments(written: str) -> None
     assert moment(written, NOW) <= NOW
 
 
-@pytest.mark.parametrize("value", ["2026-02-28T10:00:00+01:00", "2026-02-28T09:00:00Z", 1772269200, "1772269200000"])
-def test_a_moment_is_read_from_iso_text_and_unix_time(value: object) -> None:
+@pytest.mark.parametrize("value", ["2026-02-28T10:00:00+01:00", "2026-02-28T09:00:00Z", "1772269200", "1772269200000"])
+def test_a_moment_is_read_from_iso_text_and_unix_time(value: str) -> None:
     assert moment(value, NOW) == datetime(2026, 2, 28, 9, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("value", ["2031-01-01T00:00:00Z", "yesterday", None, 10**40, [], float("nan"), "²"])
-def test_a_moment_that_is_unreadable_or_in_the_future_is_the_arrival(value: object) -> None:
+@pytest.mark.parametrize("value", ["2031-01-01T00:00:00Z", "yesterday", None, "9" * 40, "nan", "²", "."])
+def test_a_moment_that_is_unreadable_or_in_the_future_is_the_arrival(value: str | None) -> None:
     assert moment(value, NOW) == NOW
 
 

@@ -24,6 +24,7 @@ from tests.nurture_cases import (
     lead,
     lead_id,
     outcome,
+    plain_sequences,
     rule_book,
 )
 
@@ -79,16 +80,10 @@ def test_without_consent_nobody_is_enrolled(state: str | None) -> None:
 
 
 def test_a_sequence_that_needs_no_consent_takes_everybody_who_did_not_withdraw() -> None:
-    sequences = [{**s, "needs_consent": False} for s in rule_book_sequences()]
+    sequences = [{**s, "needs_consent": False} for s in plain_sequences()]
     free = rule_book(sequences=sequences)
     assert types(on_lead(lead(), world(), context(book=free))) == ["enrolment.started"]
     assert types(on_lead(lead(), world(state="withdrawn"), context(book=free))) == []
-
-
-def rule_book_sequences() -> list[dict[str, object]]:
-    from tests.nurture_cases import _sequences
-
-    return _sequences(BOOK.rules)
 
 
 def test_a_consent_that_comes_after_the_lead_enrols_it() -> None:

@@ -45,6 +45,13 @@ def test_hours_within_one_day_are_understood() -> None:
     assert quiet_until(siesta, "ES", madrid(6, 20)) is None
 
 
+def test_the_hour_that_comes_twice_has_two_ends() -> None:
+    late = QuietHours.model_validate({"from": "22:00", "to": "02:30", "default_zone": "Europe/Madrid"})
+    night = datetime(2031, 10, 26, tzinfo=UTC)  # 02:10 in Madrid comes at 00:10 and at 01:10 UTC
+    assert quiet_until(late, "ES", night + timedelta(minutes=10)) == night + timedelta(minutes=30)
+    assert quiet_until(late, "ES", night + timedelta(minutes=70)) == night + timedelta(minutes=90)
+
+
 # both nights of a year on which the clocks of Madrid change, and plain ones around them
 MOMENTS = st.one_of(
     st.datetimes(datetime(2031, 3, 29), datetime(2031, 4, 1)),

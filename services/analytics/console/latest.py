@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from schemas.topics import LEADS_ASSIGNED
 from services.runtime.postgres import Cursor, load_queries, select
 
 SQL = load_queries("services.analytics.console")
@@ -46,31 +47,31 @@ def latest_leads(cursor: Cursor, today: date) -> list[LatestLead]:
     ids = [i for (i,) in select(cursor, SQL["latest_leads"], {"limit": LIMIT})]
     if not ids:
         return []
-    since = today - timedelta(days=1)
-    states: dict[tuple[str, str], dict[str, Any]] = {}
-    for key, topic, text in select(cursor, SQL["decisions"], {"ids": ids, "since": since}):
-        data = json.loads(text)
-        known = states.get((key, topic))
-        if known is None or data.get("version", 0) > known.get("version", 0):
-            states[key, topic] = data | {
-                "submission_id": data.get("submission_id") or (known or {}).get("submission_id")
-            }
-    submissions = [str(data["submission_id"]) for data in states.values() if data.get("submission_id")]
-    waits = dict(select(cursor, SQL["waits_of"], {"ids": submissions}))
-    return [
-        _lead(i, states[i, "leads.qualified.v1"], states.get((i, "leads.assigned.v1"), {}), waits)
-        for i in ids
-        if "lead" in states.get((i, "leads.qualified.v1"), {})
-    ]
+    facts = select(cursor, SQL["decisions"], {"ids": ids, "since": today - timedelta(days=1)})
+    told: dict[str, dict[str, Any]] = {}
+    held: dict[str, dict[str, Any]] = {}
+    opened_by: dict[str, str] = {}
+    for data, key, topic in sorted(((json.loads(text), key, topic) for key, topic, text in facts), key=_version):
+        if topic == LEADS_ASSIGNED.name:
+            held[key] = data
+        elif "lead" in data:
+            told[key] = data
+            opened_by.setdefault(key, data["correlation_id"])
+    waits = dict(select(cursor, SQL["waits_of"], {"ids": list(opened_by.values())}))
+    return [_lead(i, told[i], held.get(i, {}), waits.get(opened_by[i])) for i in ids if i in told]
 
 
-def _lead(lead_id: str, told: dict[str, Any], held: dict[str, Any], waits: dict[str, float]) -> LatestLead:
+def _version(fact: tuple[dict[str, Any], str, str]) -> int:
+    return int(fact[0].get("version", 0))
+
+
+def _lead(lead_id: str, told: dict[str, Any], held: dict[str, Any], wait_ms: float | None) -> LatestLead:
     lead, owner = told["lead"], held.get("owner")
     contact, origin = lead.get("contact", {}), lead.get("origin", {})
     return LatestLead(
         lead_id, datetime.fromisoformat(told["recorded_at"]), _name(contact), contact.get("company") or "",
         origin.get("source", ""), origin.get("campaign") or "", lead.get("warmth", ""), lead.get("score", 0.0),
-        held.get("state", ""), owner["name"] if owner else None, waits.get(str(told.get("submission_id"))),
+        held.get("state", ""), owner["name"] if owner else None, wait_ms,
         (*_reasons("qualify", told.get("reasons", ())), *_reasons("router", held.get("reasons", ()))),
     )  # fmt: skip
 

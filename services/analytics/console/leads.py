@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
+from typing import Any
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -32,8 +33,8 @@ async def lead_page(request: Request) -> Response:
     told = await _timeline(request)
     if not told:
         return page(request, "message", 404, title="not_found", note="not_found_note")
-    lead = next((e.data["lead"] for e in reversed(told) if isinstance(e.data.get("lead"), dict)), {})
-    held = next((e.data for e in reversed(told) if e.topic == "leads.assigned.v1"), {})
+    lead: dict[str, Any] = next((e.data["lead"] for e in reversed(told) if isinstance(e.data.get("lead"), dict)), {})
+    held: dict[str, Any] = next((e.data for e in reversed(told) if e.topic == "leads.assigned.v1"), {})
     return page(request, "lead", entries=told, lead=lead, held=held, lead_id=request.path_params["lead_id"])
 
 

@@ -21,7 +21,7 @@ STAGES: Mapping[str, frozenset[str] | None] = {
     "nurture": frozenset({topics.LEADS_TOUCHES.name}),
     "analytics": None,
 }
-"""The stages in the order of the flow, with the topics whose events count as their work; analytics takes every event."""
+"""The stages in the order of the flow, with the topics whose events are their work; to analytics every event is."""
 
 SERIES_S = 60
 RATE_S = 5
@@ -43,7 +43,7 @@ class DeadGroup:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """One look. `series`: events per second of the last minute by stage. `waits`: speed-to-lead counts since yesterday."""
+    """One look. `series`: events per second of the last minute, by stage. `waits`: speed to lead since yesterday."""
 
     at: datetime
     series: Mapping[str, Sequence[int]]

@@ -26,9 +26,9 @@ class Pages:
 
     environment: Environment
 
-    def page(self, name: str, tongue: Tongue, path: str, **values: Any) -> str:
+    def page(self, template: str, tongue: Tongue, path: str, **values: Any) -> str:
         """A whole page; `path` is where it lives, for the switch of language."""
-        return self._render(f"{name}.html", tongue, path=path, **values)
+        return self._render(f"{template}.html", tongue, path=path, **values)
 
     def fragment(self, name: str, tongue: Tongue, **values: Any) -> str:
         """A part of a page that is replaced while it is open."""
@@ -46,7 +46,7 @@ def load_pages() -> Pages:
     )  # fmt: skip
     environment.globals |= {
         "stages": tuple(STAGES), "end_states": END_STATES, "stage_of": STAGE_OF_TOPIC, "shapes": shapes,
-        "funnel_days": FUNNEL_DAYS, "columns": render.columns, "cells": render.cells,
+        "funnel_days": FUNNEL_DAYS, "columns": render.columns, "is_figure": render.is_figure,
     }  # fmt: skip
     environment.filters["pretty"] = lambda data: json.dumps(data, indent=2, ensure_ascii=False)
     return Pages(environment)

@@ -38,9 +38,8 @@ def language(request: Request) -> Tongue:
     return tongue(request.query_params.get("lang"))
 
 
-def page(request: Request, name: str, status: int = 200, **values: Any) -> HTMLResponse:
+def page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
     """A whole page in the language asked for."""
-    html = site(request).pages.page(
-        name, language(request), request.url.path, query=dict(request.query_params), **values
-    )
+    query = dict(request.query_params)
+    html = site(request).pages.page(template, language(request), request.url.path, query=query, **values)
     return HTMLResponse(html, status)

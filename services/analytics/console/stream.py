@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import psycopg2
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.analytics.console.pulse import EVERY_S
 from services.analytics.console.site import language, page, site
@@ -22,9 +24,15 @@ async def live_page(request: Request) -> Response:
     return page(request, "live", shown=shown(beat, language(request), here.pages))
 
 
-async def events(request: Request) -> Response:
+async def events(request: Request) -> ASGIApp:
     """One event a second; `away` while the database does not answer."""
-    return StreamingResponse(_beats(request), media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+    stream = StreamingResponse(_beats(request), media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+
+    async def until_stopped(scope: Scope, receive: Receive, send: Send) -> None:
+        with suppress(asyncio.CancelledError):  # the server stops and cuts what never ends by itself
+            await stream(scope, receive, send)
+
+    return until_stopped
 
 
 async def _beats(request: Request) -> AsyncIterator[str]:

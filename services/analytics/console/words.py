@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
-from services.analytics.reports.render import duration
+from services.analytics.reports import render
 
 LANGUAGES = ("en", "es")
+POINTS = MappingProxyType({"en": {}, "es": str.maketrans(",.", ".,")})
 
 _TABLE = """
 live | Live | En directo
@@ -67,7 +69,8 @@ latest_none | Waiting for the first lead. | A la espera del primer lead.
 lead | Lead | Lead
 source | Source | Fuente
 owner | Owner | Comercial
-owner_name | Owner | Nombre del comercial
+owner_id | Owner id | Id del comercial
+owner_name | Owner | Comercial
 campaign | Campaign | Campaña
 warmth | Warmth | Temperatura
 origin_type | Origin | Origen
@@ -175,18 +178,15 @@ class Tongue:
 
     def number(self, value: float, digits: int = 0) -> str:
         """A figure with separators of thousands and so many decimals."""
-        return self._points(f"{value:,.{digits}f}")
+        return render.figure(value, digits).translate(POINTS[self.lang])
 
     def duration(self, ms: float | None) -> str:
         """Milliseconds in a unit that suits them; a dash for unknown."""
-        return "–" if ms is None else self._points(duration(ms))
+        return "–" if ms is None else render.duration(ms, self.number)
 
-    def share(self, value: float) -> str:
-        """A fraction in per cent."""
-        return f"{self.number(value * 100, 1)} %"
-
-    def _points(self, text: str) -> str:
-        return text.translate({44: ".", 46: ","}) if self.lang == "es" else text
+    def cell(self, name: str, value: Any) -> str:
+        """One value of a report."""
+        return render.text(name, value, self.number)
 
 
 def tongue(asked: str | None) -> Tongue:

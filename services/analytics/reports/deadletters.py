@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from services.analytics.reports.funnel import SQL
 from services.analytics.reports.question import Question
@@ -28,7 +29,7 @@ class DeadLettersRow:
 
 @dataclass(frozen=True, slots=True)
 class DeadRecord:
-    """One record as it came, kept 90 days. `raw_*` and the headers' values are base64; `truncated`: first 64 kB only."""
+    """One record as it came, kept 90 days. `raw_*` and values of headers are base64; `truncated`: first 64 kB only."""
 
     id: str
     service: str
@@ -69,6 +70,7 @@ def resolve(cursor: Cursor, ids: Sequence[str], now: datetime) -> int:
     return cursor.rowcount
 
 
-def _record(row: tuple[object, ...]) -> DeadRecord:
-    headers = tuple((name, value) for name, value in json.loads(str(row[11])))
-    return DeadRecord(*row[:11], headers, *row[12:])  # type: ignore[arg-type]  # columns in the order of the fields
+def _record(row: tuple[Any, ...]) -> DeadRecord:
+    columns = list(row)
+    columns[11] = tuple((name, value) for name, value in json.loads(row[11]))
+    return DeadRecord(*columns)

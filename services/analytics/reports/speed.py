@@ -34,9 +34,8 @@ def speed(cursor: Cursor, question: Question) -> Sequence[SpeedRow]:
 def _row(source: str | None, histogram: Mapping[int, int]) -> SpeedRow:
     total = sum(histogram.values())
     p50, p90, p99 = (percentile(histogram, share) or 0.0 for share in (0.5, 0.9, 0.99))
-    return SpeedRow(
-        source, total, p50, p90, p99, _within(histogram, 1_000) / total, _within(histogram, 300_000) / total
-    )
+    within_1_s, within_5_min = (_within(histogram, ms) / total for ms in (1_000, 300_000))
+    return SpeedRow(source, total, p50, p90, p99, within_1_s, within_5_min)
 
 
 def _within(histogram: Mapping[int, int], ms: int) -> int:

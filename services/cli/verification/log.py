@@ -12,7 +12,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from schemas import topics as catalogue
-from schemas.codec import TOMBSTONE
 from schemas.events.assignments import Assignment
 from schemas.events.event import derived_id
 from schemas.events.leads import LeadQualified, LeadReceived, SubmissionClosed
@@ -23,12 +22,12 @@ from schemas.topics import Topic
 from services.cli.verification.rows import Rows
 from services.runtime.decode import Decoder, Entry
 from services.runtime.kafka import Reader
-from services.runtime.postgres import Cursor
+from services.runtime.postgres import Cursor, load_queries, select
 from services.runtime.transport import Record
 from services.runtime.verdict import Incoming
 
+SQL = load_queries("services.cli.verification", "tables.sql")
 READ_WITHIN_S = 1800.0
-PAGE = 5000
 GIVEN = frozenset(("lead.assigned", "lead.reassigned"))
 END_STATES = MappingProxyType({
     "lead.qualified": "opened", "lead.attached": "attached",
@@ -72,24 +71,20 @@ def take(rows: Rows, entry: Entry) -> None:
 def recall(cursor: Cursor, rows: Rows, topics: Sequence[Topic]) -> None:
     """Take in what analytics kept of events that these topics hold no more."""
     for topic in topics:
-        cursor.execute(
-            "DECLARE kept NO SCROLL CURSOR FOR SELECT id, type, key, recorded_at, data, day FROM analytics.inbox i "
-            "WHERE topic = %s AND data IS NOT NULL AND NOT EXISTS (SELECT FROM log_record r WHERE r.inbox_id = i.id)",
-            (topic.name,),
-        )
-        while page := _fetch(cursor):
+        cursor.execute(SQL["kept_facts"], {"topic": topic.name})
+        while page := select(cursor, SQL["next_kept_facts"]):
             for row in page:
                 _recall_one(rows, topic, *row)
             rows.send()
-        cursor.execute("CLOSE kept")
+        cursor.execute(SQL["end_kept_facts"])
 
 
 def digest(event_type: str, key: bytes, value: bytes | None) -> int:
     """64 bits that tell one event's bytes from another's; 0 for a tombstone."""
     if value is None:
         return 0
-    whole = b"%s\0%s\0%s" % (event_type.encode(), key, value)
-    return int.from_bytes(blake2b(whole, digest_size=8).digest(), "big", signed=True)
+    event = b"%s\0%s\0%s" % (event_type.encode(), key, value)
+    return int.from_bytes(blake2b(event, digest_size=8).digest(), "big", signed=True)
 
 
 def as_uuid(name: str | None) -> str | None:
@@ -107,11 +102,6 @@ def _note(rows: Rows, event: Incoming, at_ms: int, sum64: int) -> None:
         as_uuid(getattr(data, "cause_id", None)), getattr(data, "due_at", None), getattr(data, "applied_until", None),
         sum64,
     )  # fmt: skip
-
-
-def _fetch(cursor: Cursor) -> list[tuple[Any, ...]]:
-    cursor.execute(f"FETCH {PAGE} FROM kept")
-    return cursor.fetchall()
 
 
 def _recall_one(
@@ -180,5 +170,3 @@ DETAILS: Mapping[str, Callable[[Rows, Incoming, Any], None]] = MappingProxyType(
     catalogue.PEOPLE_CHANGED.name: _person,
     catalogue.LEADS_OUTCOMES.name: _outcome,
 })  # fmt: skip
-
-__all__ = ["TOMBSTONE", "as_uuid", "digest", "load", "recall", "take", "whole"]

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from itertools import batched
+from contextlib import contextmanager, suppress
 from types import MappingProxyType
+from typing import TypeVar
 
 from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ
+from pydantic import BaseModel
 
 from schemas import topics as catalogue
 from services.cli.books import Entry
 from services.cli.verification.log import digest
 from services.cli.verification.rows import Rows
 from services.router.rules import Routing
+from services.runtime.errors import RulesInvalid
 from services.runtime.postgres import Cursor, connect, load_queries, select, transaction
 from services.runtime.rulebook import parse_book
 from services.runtime.service import Service
 from services.runtime.transport import Partition
 
 SQL = load_queries("services.cli.verification", "tables.sql")
+Model = TypeVar("Model", bound=BaseModel)
 PAGE = 5000
 KEYS = MappingProxyType({
     catalogue.PEOPLE_CHANGED.name: "keys_people",
@@ -60,12 +63,18 @@ def note_readers(
 ) -> None:
     """Where each service stands: by its group's offsets, and by its own fences."""
     for service in services:
-        for (topic, partition), offset in committed[service.name].items():
-            rows.add("reader", service.name, topic, partition, offset, topic in service.for_ever, None, offset)
+        said, fenced = committed[service.name], fences(cursor, service)
+        for place in sorted(said.keys() | fenced.keys()):
+            offset, next_offset = said.get(place, 0), fenced.get(place)
+            for_ever = place[0] in service.for_ever
+            rows.add("reader", service.name, *place, offset, next_offset, max(offset, next_offset or 0), for_ever)
     rows.send()
-    for service in services:
-        with schema_of(cursor, service.name):
-            cursor.execute(SQL["reader_fences"], {"service": service.name})
+
+
+def fences(cursor: Cursor, service: Service) -> dict[Partition, int | None]:
+    """Next offset of each partition by the service's own fences; None where it has read nothing yet."""
+    with schema_of(cursor, service.name):
+        return {(topic, partition): offset for topic, partition, offset in select(cursor, SQL["fences"])}
 
 
 def note_states(cursor: Cursor, rows: Rows, services: Sequence[Service]) -> None:
@@ -93,3 +102,13 @@ def note_capacities(rows: Rows, books: Iterable[Entry]) -> None:
     for version, rules in parsed(books, "routing", Routing).items():
         for rep in rules.reps:
             rows.add("book_capacity", version, rep.id, rep.capacity)
+
+
+def parsed(books: Iterable[Entry], book: str, model: type[Model]) -> dict[str, Model]:
+    """The rules of every version of a book ever published; those that today's model cannot read are left out."""
+    found: dict[str, Model] = {}
+    for entry in books:
+        if entry.book == book and entry.body is not None:
+            with suppress(RulesInvalid):
+                found[entry.version] = parse_book(book, entry.body, model).rules
+    return found

@@ -29,7 +29,7 @@ CREATE TEMP TABLE log_outcome (
 CREATE TEMP TABLE due_row (id uuid) ON COMMIT DROP;
 CREATE TEMP TABLE ledger (submission_id text COLLATE "C") ON COMMIT DROP;
 CREATE TEMP TABLE reader (
-    service text, topic text, partition int, committed bigint, for_ever boolean, next_offset bigint, applied bigint
+    service text, topic text, partition int, committed bigint, next_offset bigint, applied bigint, for_ever boolean
 ) ON COMMIT DROP;
 CREATE TEMP TABLE told_state (topic text, key text COLLATE "C", version int, digest bigint) ON COMMIT DROP;
 CREATE TEMP TABLE book_capacity (rules_version text COLLATE "C", rep_id text COLLATE "C", capacity int) ON COMMIT DROP;
@@ -45,11 +45,6 @@ SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint
 ANALYZE log_record, log_submission, log_ending, log_assignment, log_touch, log_consent, log_identity, log_outcome,
     due_row, ledger, reader, told_state, book_capacity
 
--- name: reader_fences
--- Where the service in whose schema this runs stands by its own fences.
-UPDATE reader r SET next_offset = f.next_offset, applied = greatest(r.committed, coalesce(f.next_offset, 0))
-FROM fence f WHERE r.service = %(service)s AND r.topic = f.topic AND r.partition = f.partition
-
 -- name: fences
 -- Next offset of each partition by the fences of the service in whose schema this runs.
 SELECT topic, partition, next_offset FROM fence
@@ -64,6 +59,14 @@ DECLARE kept NO SCROLL CURSOR FOR
 SELECT id, type, key, recorded_at, data, day FROM analytics.inbox i
 WHERE topic = %(topic)s AND data IS NOT NULL AND NOT EXISTS (SELECT FROM log_record r WHERE r.inbox_id = i.id)
 
+-- name: next_kept_facts
+-- The next page of them.
+FETCH 5000 FROM kept
+
+-- name: end_kept_facts
+-- No more of them.
+CLOSE kept
+
 -- name: figures
 -- What there is.
 SELECT
@@ -75,7 +78,7 @@ SELECT
     (SELECT count(*) FROM qualify.submission WHERE end_state = 'interest') AS interests,
     (SELECT count(*) FROM qualify.submission WHERE end_state = 'disqualified') AS disqualified,
     (SELECT count(*) FROM qualify.submission WHERE end_state = 'test') AS tests,
-    (SELECT count(*) FROM qualify.inbox WHERE state = 'dead' AND day = '1970-01-01') AS dead,
+    (SELECT count(DISTINCT inbox_id) FROM log_record WHERE topic = 'deadletters.v1') AS dead_letters,
     (SELECT count(*) FROM qualify.lead) AS leads,
     (SELECT count(*) FROM router.lead WHERE holders <> '') AS assigned,
     (SELECT count(*) FROM router.lead WHERE state = 'assigned') AS held,

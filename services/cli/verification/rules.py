@@ -1,0 +1,46 @@
+"""The invariants. Each is one query of a family's SQL file: its name, one sentence, and the ids that break it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from services.cli.verification.report import Report
+from services.cli.verification.tables import schema_of
+from services.runtime.postgres import Cursor, load_queries, select
+from services.runtime.service import Service
+
+FAMILIES = ("submissions", "versions", "causes", "owners", "assignments", "touches", "aggregates")
+PER_SERVICE = "inboxes"
+NO_RULES = frozenset(("mails", "said"))
+"""Queries in these files that read something for a rule written in Python."""
+
+
+def queries(family: str) -> Iterator[tuple[str, str, str]]:
+    """Name, sentence and SQL of a family's rules."""
+    for name, sql in load_queries("services.cli.verification", f"{family}.sql").items():
+        if name not in NO_RULES:
+            yield name, sql.splitlines()[0].removeprefix("-- "), sql
+
+
+def check(cursor: Cursor, services: Sequence[Service], known: Mapping[str, Any], report: Report) -> None:
+    """Run every query, and note what it finds."""
+    for name, text, sql in queries(PER_SERVICE):
+        found: list[str] = []
+        for service in services:
+            with schema_of(cursor, service.name):
+                found += _ids(cursor, sql, {**known, "service": service.name})
+        report.add(name, text, found)
+    for family in FAMILIES:
+        for name, text, sql in queries(family):
+            report.add(name, text, _ids(cursor, sql, known))
+
+
+def gaps(cursor: Cursor, known: Mapping[str, Any]) -> bool:
+    """Whether numbers are missing that may stand in what analytics kept: then that has to be read too."""
+    rules = {name: sql for family in ("versions", "assignments") for name, _, sql in queries(family)}
+    return any(_ids(cursor, rules[name], known) for name in ("version_gap", "assignment_number_gap"))
+
+
+def _ids(cursor: Cursor, sql: str, known: Mapping[str, Any]) -> list[str]:
+    return sorted(row[0] for row in select(cursor, sql, known))

@@ -1,0 +1,202 @@
+"""A stand of its own, with two instances of every worker and a supervisor that starts again what dies."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import psutil
+
+from deploy.embedded.children import Children
+from deploy.embedded.home import locked_home
+from deploy.embedded.parts import Parts, prepare_parts
+from deploy.embedded.process import Child, Running, end_group, start, stop
+from deploy.embedded.settings import EmbeddedSettings
+from services.cli import books
+from services.cli.installation import Installation
+from services.cli.up import WORKERS, children_of, prepare
+
+TICK_S = 0.05
+HIT = re.compile(r"fault hit: (\S+) (\d+)")
+
+
+@dataclass
+class Stand:
+    """The running stand. All calls come from one thread, which lives as long as its children do."""
+
+    here: Installation
+    parts: Children
+    rng: random.Random
+    specs: dict[str, Child] = field(default_factory=dict)
+    workers: dict[str, Running] = field(default_factory=dict)
+    kills: int = 0
+    hits: Counter[tuple[str, str]] = field(default_factory=Counter)
+    stops: Counter[tuple[str, str]] = field(default_factory=Counter)
+    troubles: list[str] = field(default_factory=list)
+    load: Running | None = None
+    loads: int = 0
+    began: float = field(default_factory=time.monotonic)
+    _read_to: dict[str, int] = field(default_factory=dict)
+    _names: int = 0
+
+    def say(self, text: str) -> None:
+        """One line of the run's log."""
+        print(f"{time.monotonic() - self.began:7.1f} s  {text}", flush=True)
+
+    def trouble(self, text: str) -> None:
+        """Something that no kill excuses; it counts as a violation."""
+        self.troubles.append(text)
+        self.say(f"VIOLATION {text}")
+
+    def start_workers(self) -> None:
+        """Two instances of each worker service."""
+        where = Parts(self.here.kafka, self.here.postgres)
+        for child in (c for name in WORKERS for c in children_of(name, where, self.here.ports, 2)):
+            self.specs[child.name] = child
+            self.start(child.name)
+
+    def start(self, name: str, fault: str = "", *, fresh: bool = False) -> None:
+        """Start an instance, with a fault armed; `fresh` as another static member, as if on another machine."""
+        spec = self.specs[name]
+        if fresh:
+            self._names += 1
+            spec = replace(spec, env={**spec.env, "CAUDAL_WORKER": f"{spec.env['CAUDAL_WORKER']}-{self._names}"})
+            self.specs[name] = spec
+        log = self.here.home / "logs" / f"{name}.log"
+        self._read_to[name] = log.stat().st_size if log.exists() else 0
+        self.workers[name] = start(replace(spec, env={**spec.env, "CAUDAL_FAULT": fault}), self.here.home)
+
+    def kill(self, name: str, fault: str = "", *, fresh: bool = False) -> None:
+        """SIGKILL an instance and start it again at once."""
+        one = self.workers[name]
+        end_group(one)
+        one.process.wait()
+        self.kills += 1
+        self.say(f"killed {name}" + (" (comes back under another name)" if fresh else "") + (f", arms {fault}" * bool(fault)))
+        self.start(name, fault, fresh=fresh)
+
+    def restart(self, name: str, fault: str = "") -> None:
+        """Stop an instance cleanly and start it again."""
+        one, since = self.workers[name], time.monotonic()
+        stop([one], self.here.home)
+        if one.process.returncode != 0:
+            self.trouble(f"{name} ended with {one.process.returncode} when asked to stop, see {one.log}")
+        self.say(f"restarted {name} within {time.monotonic() - since:.1f} s" + (f", arms {fault}" * bool(fault)))
+        self.start(name, fault)
+
+    def stop_workers(self) -> None:
+        """Stop all cleanly, at once."""
+        stop(list(self.workers.values()), self.here.home)
+        for name, one in self.workers.items():
+            if one.process.returncode != 0:
+                self.trouble(f"{name} ended with {one.process.returncode} when asked to stop, see {one.log}")
+        self.workers.clear()
+
+    def mend(self) -> None:
+        """Start again what died since; who was not killed by a fault point is in trouble."""
+        self.parts.mend(time.monotonic())
+        for name, one in list(self.workers.items()):
+            if one.process.poll() is None:
+                continue
+            if one.process.returncode == -signal.SIGKILL and (point := self.fault_of(name)):
+                self.kills += 1
+                self.hits[name.rsplit("-", 1)[0], point] += 1
+                self.say(f"hit {point} of {name}")
+            else:
+                self.trouble(f"{name} ended by itself with {one.process.returncode}, see {one.log}")
+            self.start(name)
+
+    def fault_of(self, name: str) -> str | None:
+        """The fault point that this start of an instance has hit, as its log tells."""
+        with self.workers[name].log.open("rb") as log:
+            log.seek(self._read_to[name])
+            found = HIT.search(log.read().decode(errors="replace"))
+        return found[1] if found else None
+
+    def stands_still(self, name: str) -> bool:
+        """Whether an instance is stopped by SIGSTOP."""
+        return psutil.Process(self.workers[name].process.pid).status() == psutil.STATUS_STOPPED
+
+    def rest(self, seconds: float) -> None:
+        """Let it run, mending."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self.mend()
+            time.sleep(TICK_S)
+
+    def until(self, done: Callable[[], bool], seconds: float, what: str) -> bool:
+        """Let it run, mending, until something is so. Later than `seconds` is a violation."""
+        deadline = time.monotonic() + seconds
+        while not done():
+            if time.monotonic() > deadline:
+                self.trouble(f"{what}: not so after {seconds:.0f} s")
+                return False
+            self.rest(2 * TICK_S)
+        return True
+
+    def start_load(self, per_s: float) -> None:
+        """Offer submissions from a process of its own."""
+        self.loads += 1
+        argv = (sys.executable, "-m", "tests.crash.load", "--run", f"crash{self.loads}",
+                "--first", str(self.loads * 200_000), "--per-s", str(per_s))  # fmt: skip
+        self.load = start(replace(next(iter(self.specs.values())), name=f"load-{self.loads}", argv=argv), self.here.home)
+
+    def stop_load(self) -> None:
+        """Let the last chunk be acknowledged, and say what was offered."""
+        assert self.load is not None
+        stop([self.load], self.here.home)
+        told = self.load.log.read_text().splitlines()[-1:]
+        self.say(f"load: {' '.join(told)}")
+        if self.load.process.returncode != 0:
+            self.trouble(f"the load ended with {self.load.process.returncode}, see {self.load.log}")
+        self.load = None
+
+
+@contextmanager
+def running_stand(seed: int) -> Iterator[Stand]:
+    """A stand for the time of the block; its folder goes with it unless something was wrong."""
+    folder = Path(tempfile.mkdtemp(prefix="caudal-crash-"))
+    folder.chmod(0o755)  # PostgreSQL runs as another user where this process is root
+    before = os.environ.get("CAUDAL_HOME")
+    os.environ["CAUDAL_HOME"] = str(folder / "home")
+    stand: Stand | None = None
+    try:
+        with locked_home(folder / "home") as home:
+            children = Children(home)
+            try:
+                stand = _come_up(home, children, seed)
+                yield stand
+            finally:
+                if stand:
+                    stop([*stand.workers.values(), *([stand.load] if stand.load else [])], home)
+                children.stop(list(children.running))
+        if not stand.troubles and not os.environ.get("KEEP"):
+            shutil.rmtree(folder)
+    finally:
+        os.environ.pop("CAUDAL_HOME") if before is None else os.environ.update(CAUDAL_HOME=before)
+        if folder.exists():
+            print(f"kept for you to look at: {folder}", flush=True)
+
+
+def _come_up(home: Path, children: Children, seed: int) -> Stand:
+    where, specs = prepare_parts(home, EmbeddedSettings.model_construct())
+    children.start(specs)
+    children.wait_ready()
+    ports = prepare(where)
+    for book in ("routing", "nurture"):
+        books.publish(where.kafka, book, (Path(__file__).parent / f"{book}.yaml").read_text(), "crash")
+    mailbox, any_worker = (children_of(name, where, ports, 1)[0] for name in ("mailbox", "qualify"))
+    crm = replace(any_worker, name="crm", argv=(sys.executable, "-m", "tests.crash.crm"))
+    children.start([mailbox, crm])
+    return Stand(Installation(home, where.kafka, where.postgres, ports), children, random.Random(seed))

@@ -1,0 +1,339 @@
+"""The engine, DESIGN §4 point 6: bad messages, events that wait, broken dependencies. Memory log, real PostgreSQL."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from schemas.topics import ACTIVITIES_RECEIVED, DEADLETTERS, LEADS_RECEIVED, PEOPLE_CHANGED
+from services.runtime import worker as worker_module
+from services.runtime.errors import CaudalError
+from services.runtime.faults import Faults
+from services.runtime.postgres import Cursor
+from services.runtime.transport import Message
+from services.runtime.verdict import Context, Incoming
+from tests.rig import GROUP, OF_TWO_WORKERS, Rig, crash, told_once
+from tests.toy import FOREIGN, INPUTS, World, activity, apply, gather, submission, toy
+
+
+@pytest.fixture
+def rig(database: str) -> Rig:
+    return Rig(database)
+
+
+def rubbish(topic: str = LEADS_RECEIVED.name, n: int = 0) -> Message:
+    return Message(topic, b"key", b"\x00\xff rubbish %d" % n, (("ce_id", b"%d" % n), ("ce_type", b"lead.received")))
+
+
+def later(seconds: float, action: Callable[[], object]) -> None:
+    threading.Timer(seconds, action).start()
+
+
+def test_what_cannot_be_read_becomes_a_dead_letter_as_it_came(rig: Rig) -> None:
+    rig.write(rubbish(), submission("ana"))
+    rig.run()
+    (letter,) = rig.letters()
+    assert (letter["reason"], letter["topic"], letter["offset"]) == ("schema", LEADS_RECEIVED.name, 0)
+    assert letter["raw_value"] == "AP8gcnViYmlzaCAw"
+    assert rig.people() == {"ana": (1, 1)}
+
+
+def test_a_dead_letter_is_acknowledged_before_the_offset_moves(rig: Rig) -> None:
+    rig.write(rubbish())
+    rig.log.refuses = lambda m: m.topic == DEADLETTERS.name
+    worker = rig.worker("a", idle=lambda: None)
+    later(0.5, worker.stop)
+    worker.run()
+    assert rig.letters() == []
+    assert not any(rig.log.committed(GROUP).values())
+    rig.log.refuses = lambda m: False
+    rig.run("b")
+    assert rig.reasons() == ["schema"]
+
+
+@pytest.mark.parametrize(
+    ("wish", "reason"),
+    [("poison", "handler_error"), ("dead", "impossible"), ("refused", "data_refused"), ("divided", "data_refused"),
+     ("large", "data_refused")],
+)  # fmt: skip
+def test_a_bad_event_dies_alone_and_uses_no_version(rig: Rig, wish: str, reason: str) -> None:
+    good = [submission(f"person {n % 3}", n=n) for n in range(9)]
+    rig.write(*good[:5], submission("person 1", wish), *good[5:])
+    rig.run()
+    assert rig.reasons() == [reason]
+    assert rig.people() == {"person 0": (3, 3), "person 1": (3, 3), "person 2": (3, 3)}
+    assert told_once(rig)
+    assert rig.inbox() == {"done": 9, "dead": 1}
+
+
+def test_a_business_no_is_remembered_with_its_reason(rig: Rig) -> None:
+    rig.write(submission("ana", "drop"))
+    rig.run()
+    assert rig.ask("SELECT state, reason FROM inbox") == [("dropped", "unwanted")]
+    assert rig.event_ids() == []
+    assert rig.letters() == []
+
+
+@pytest.mark.parametrize("sqlstate", ["40001", "40P01", "23505", "55P03", "57014", "57P01", "25P02"])
+def test_a_conflict_is_retried_and_never_a_dead_letter(rig: Rig, sqlstate: str) -> None:
+    failures = [sqlstate, sqlstate]
+
+    def apply_late(cursor: Cursor, world: World) -> None:
+        if failures:
+            raising(cursor, failures.pop())
+        apply(cursor, world)
+
+    rig.service = toy(apply=apply_late)
+    rig.write(submission("ana"), submission("ben"))
+    rig.run()
+    assert failures == []
+    assert rig.letters() == []
+    assert rig.people() == {"ana": (1, 1), "ben": (1, 1)}
+
+
+def raising(cursor: Cursor, sqlstate: str) -> None:
+    if sqlstate == "57P01":
+        cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+    cursor.execute(f"DO $$ BEGIN RAISE EXCEPTION 'as told' USING ERRCODE = '{sqlstate}'; END $$")
+
+
+def test_a_real_deadlock_between_two_workers_loses_nothing(database: str) -> None:
+    """A service that locks in the wrong order is slow, but right."""
+
+    def gather_unsorted(cursor: Cursor, events: Sequence[Incoming], context: Context) -> World:
+        for event in events:
+            gather(cursor, [event], context)
+            barrier()
+        return gather(cursor, events, context)
+
+    met = threading.Barrier(2)
+
+    def barrier() -> None:
+        if not met.broken:
+            try:
+                met.wait(1)
+            except threading.BrokenBarrierError:
+                return
+
+    rig = Rig(database, toy(gather=gather_unsorted), activity_partitions=3)
+    other = next(n for n in (f"other {n}" for n in range(999)) if shared(n))
+    rig.write(submission(OF_TWO_WORKERS), submission(other), activity(other), activity(OF_TWO_WORKERS))
+    rig.log.join(GROUP, "a", tuple(t.name for t in INPUTS))
+    rig.log.join(GROUP, "b", tuple(t.name for t in INPUTS))
+    thread = threading.Thread(target=lambda: rig.run("b"))
+    thread.start()
+    rig.run("a")
+    thread.join(15)
+    met.abort()
+    rig.run("a")
+    assert rig.letters() == []
+    assert {i: s for i, (s, _) in rig.people().items()} == {OF_TWO_WORKERS: 1, other: 1}
+    assert rig.ask("SELECT sum(activities) FROM person") == [(2,)]
+
+
+def shared(name: str) -> bool:
+    from zlib import crc32
+
+    return crc32(name.encode()) % 2 == 0 and crc32(name.encode()) % 3 == 2
+
+
+def test_while_the_broker_is_away_nothing_is_lost_and_it_recovers_by_itself(rig: Rig) -> None:
+    rig.write(*(submission(f"person {n}") for n in range(10)))
+    faults = Faults("after_db", 1)
+
+    def leave() -> None:
+        rig.log.away = True
+        later(0.4, lambda: setattr(rig.log, "away", False))
+
+    faults.strike = leave
+    worker = rig.run("a", faults)
+    assert worker.trouble == ""
+    assert len(rig.people()) == 10
+    assert told_once(rig)
+    assert rig.letters() == []
+
+
+def test_while_the_database_is_away_nothing_is_lost_and_it_recovers_by_itself(rig: Rig) -> None:
+    rig.write(*(submission(f"person {n}") for n in range(10)))
+    faults = Faults("in_transaction", 1)
+
+    def leave() -> None:
+        rig.database_away = True
+        rig.change(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        later(0.4, lambda: setattr(rig, "database_away", False))
+
+    faults.strike = leave
+    worker = rig.run("a", faults)
+    assert worker.trouble == ""
+    assert len(rig.people()) == 10
+    assert told_once(rig)
+    assert rig.letters() == []
+
+
+def test_an_event_about_an_unknown_id_waits_and_is_applied_with_the_creation(rig: Rig) -> None:
+    rig.write(activity("ana"))
+    rig.run()
+    assert rig.inbox() == {"waiting": 1}
+    assert rig.event_ids() == []
+    rig.write(submission("ana"))
+    rig.run()
+    assert rig.people() == {"ana": (1, 2)}
+    assert rig.inbox() == {"done": 2}
+    assert rig.ask("SELECT count(*) FROM waiting") == [(0,)]
+    assert told_once(rig)
+
+
+def test_an_event_that_waits_for_a_creation_later_in_the_same_batch_is_applied_with_it(rig: Rig) -> None:
+    rig.write(activity("ana"), activity("ana", n=2), submission("ana"))
+    rig.run()
+    assert rig.people() == {"ana": (1, 3)}
+    assert rig.inbox() == {"done": 3}
+    assert rig.ask("SELECT count(*) FROM waiting") == [(0,)]
+
+
+def test_whoever_creates_the_id_meets_the_event_that_began_to_wait_meanwhile_elsewhere(database: str) -> None:
+    """The creator has looked for waiting events and found none; another worker commits one; then it locks the row."""
+    rig = Rig(database, activity_partitions=3)
+    others = [1]
+
+    def gather_late(cursor: Cursor, events: Sequence[Incoming], context: Context) -> World:
+        if others and any(e.topic == LEADS_RECEIVED.name for e in events):
+            others.pop()
+            rig.run("b")
+            assert rig.inbox() == {"waiting": 1}
+        return gather(cursor, events, context)
+
+    rig.service = toy(gather=gather_late)
+    rig.write(submission(OF_TWO_WORKERS), activity(OF_TWO_WORKERS))
+    rig.log.join(GROUP, "b", tuple(t.name for t in INPUTS))
+    rig.run("a")
+    assert rig.people() == {OF_TWO_WORKERS: (1, 2)}
+    assert rig.inbox() == {"done": 2}
+    assert told_once(rig)
+
+
+def test_a_waiting_event_that_fails_when_its_id_is_known_dies_alone(rig: Rig) -> None:
+    rig.write(activity("ana", "poison"), activity("ana"))
+    rig.run()
+    rig.write(submission("ana"))
+    rig.run("a", Faults("after_db", 1, crash))
+    rig.run("b")
+    assert rig.people() == {"ana": (1, 2)}
+    assert rig.reasons() == ["handler_error"]
+    assert rig.inbox() == {"done": 2, "dead": 1}
+
+
+def test_an_event_whose_id_stays_unknown_is_a_dead_letter_after_24_hours(rig: Rig) -> None:
+    rig.write(activity("nobody"))
+    rig.clocks(rig.run())
+    rig.now += timedelta(hours=23, minutes=59)
+    rig.clocks(rig.run())
+    assert rig.letters() == []
+    rig.now += timedelta(minutes=2)
+    rig.clocks(rig.run())
+    rig.run()
+    (letter,) = rig.letters()
+    assert (letter["reason"], letter["topic"]) == ("unknown_id", ACTIVITIES_RECEIVED.name)
+    assert rig.inbox() == {"dead": 1}
+    assert rig.ask("SELECT count(*) FROM waiting") == [(0,)]
+
+
+def test_an_event_that_waits_on_a_topic_that_is_read_no_more_is_no_harm_to_others_and_ends_too(rig: Rig) -> None:
+    rig.write(activity("ana"))
+    rig.run()
+    rig.change("UPDATE waiting SET topic = 'crm.gone.outcomes.v1'")
+    rig.write(submission("ana"))
+    rig.run()
+    assert rig.people() == {"ana": (1, 1)}
+    assert rig.letters() == []
+    rig.now += timedelta(hours=25)
+    rig.clocks(rig.run())
+    rig.run()
+    assert rig.reasons() == ["unknown_id"]
+
+
+def test_an_event_is_either_applied_or_out_of_patience_never_both(rig: Rig) -> None:
+    rig.write(activity("ana"))
+    rig.run()
+    rig.now += timedelta(hours=25)
+    rig.write(submission("ana"))
+
+    def gather_late(cursor: Cursor, events: Sequence[Incoming], context: Context) -> World:
+        world = gather(cursor, events, context)
+        rig.now += timedelta(hours=0)
+        return world
+
+    rig.service = toy(gather=gather_late)
+    holder = rig.session()
+    with holder.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM waiting FOR UPDATE")
+        thread = threading.Thread(target=lambda: rig.run("b"))
+        thread.start()
+        thread.join(0.5)
+        assert rig.people() == {}
+        cursor.execute("DELETE FROM waiting")
+        holder.commit()
+    thread.join(10)
+    assert rig.people() == {"ana": (1, 1)}
+
+
+def test_many_dead_letters_in_a_row_from_our_own_topics_stop_the_service(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "DEAD_IN_A_ROW", 10)
+    rig.write(*(rubbish(n=n) for n in range(9)), submission("ana"), *(rubbish(n=n) for n in range(9, 17)))
+    rig.run()
+    assert len(rig.letters()) == 17
+    rig.write(*(rubbish(n=n) for n in range(20, 40)))
+    with pytest.raises(CaudalError, match="dead letters in a row"):
+        rig.run("b")
+
+
+def test_rubbish_on_a_topic_that_others_write_never_stops_the_service(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "DEAD_IN_A_ROW", 10)
+    rig.write(*(rubbish(FOREIGN.name, n) for n in range(50)), submission("ana"))
+    rig.run()
+    assert len(rig.letters()) == 50
+    assert rig.people() == {"ana": (1, 1)}
+
+
+def test_rubbish_of_every_kind_on_a_topic_that_others_write_ends_as_a_dead_letter(rig: Rig) -> None:
+    name = FOREIGN.name
+    cloud = ("content-type", b"application/cloudevents+json")
+    rig.write(
+        Message(name, None, None, ()), Message(name, b"", b"", ()), Message(name, b"k", b"\xff\xfe", (cloud,)),
+        Message(name, b"\x00\xff", b"[]", (("ce_id", b"\xff"), ("ce_type", b"\xff\xff"))),
+        Message(name, b"k", b"null", (cloud,)), Message(name, b"k", b"[" * 50_000, (cloud,)),
+        Message(name, b"k", b'{"type": "lead.won"}', (("caudal_repair", "²".encode()),)),
+        Message(name, b"k", b'{"type": 3}', (("traceparent", b"a\tb\nc\x00"), ("ce_type", b"tombstone"))),
+    )  # fmt: skip
+    rig.run()
+    assert len(rig.letters()) == 8
+    assert rig.inbox() == {"dead": 8}
+
+
+def test_a_trace_that_others_made_up_cannot_break_what_waits_to_be_published(rig: Rig) -> None:
+    message = submission("ana")
+    rig.write(replace(message, headers=[*message.headers, ("traceparent", b"a\tb\nc\x00")]))
+    rig.run("a", Faults("after_db", 1, crash))
+    rig.run("b")
+    assert rig.told() == {"ana": (1, 1)}
+    assert rig.letters() == []
+
+
+def test_a_large_record_of_our_own_is_kept_whole_in_its_dead_letter(rig: Rig) -> None:
+    rig.write(Message(LEADS_RECEIVED.name, b"k", b"x" * 1_000_000, ()))
+    rig.run()
+    (letter,) = rig.letters()
+    assert not letter["truncated"]
+    assert len(letter["raw_value"]) > 1_300_000
+
+
+assert PEOPLE_CHANGED in INPUTS or True
