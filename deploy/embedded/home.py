@@ -97,24 +97,25 @@ def write_private(file: Path, text: str) -> None:
 def free_port() -> int:
     """Pick a port on which nothing listens on loopback."""
     candidates = (PORT_RANGE[0] + secrets.randbelow(PORT_RANGE[1] - PORT_RANGE[0]) for _ in range(1000))
-    return next(port for port in candidates if _is_free(port))
+    return next(port for port in candidates if is_free(port))
 
 
 def _port(part: str, configured: int | None, last: int | None) -> int:
     if configured is not None:
-        if not _is_free(configured):
+        if not is_free(configured):
             name = f"CAUDAL_{part.upper()}"
             raise EmbeddedError(
                 f"Port {configured} ({name}_PORT) is in use by another program: stop that program, "
                 f"set another port, or point {name} at it."
             )
         return configured
-    if last is not None and _is_free(last):
+    if last is not None and is_free(last):
         return last
     return free_port()
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Say whether nothing listens on this loopback port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from deploy.embedded.home import free_port, write_private
+from deploy.embedded.home import free_port, is_free, write_private
 
 
 class PortSettings(BaseSettings):
@@ -33,12 +33,16 @@ class Ports:
     smtp: int
 
 
+USUAL = Ports(intake=8410, console=8420, mailbox=8430, smtp=8425)
+
+
 def settle_ports(folder: Path) -> Ports:
     """This installation's ports; chosen at the first call and kept in `ports.json`."""
     file, settings = folder / "ports.json", PortSettings()
     kept = json.loads(file.read_text()) if file.exists() else {}
     ports = Ports(**{
-        f.name: getattr(settings, f"{f.name}_port") or kept.get(f.name) or free_port() for f in fields(Ports)
+        name: getattr(settings, f"{name}_port") or kept.get(name) or (usual if is_free(usual) else free_port())
+        for name, usual in asdict(USUAL).items()
     })  # fmt: skip
     if asdict(ports) != kept:
         folder.mkdir(parents=True, exist_ok=True)

@@ -10,11 +10,14 @@ from urllib.parse import urlsplit
 
 import psycopg2
 import pytest
+from rich.console import Console
+from typer.testing import CliRunner
 
 from deploy.embedded.parts import running_parts
 from deploy.embedded.settings import EmbeddedSettings
 from schemas import topics as catalogue
 from schemas.topics import LEADS_ASSIGNED, LEADS_QUALIFIED, LEADS_TOUCHES, all_topics
+from services.cli.__main__ import app
 from services.cli.installation import Installation
 from services.cli.ports import Ports
 from services.cli.sending import Ledger
@@ -78,7 +81,9 @@ def play(here: Installation) -> int:
     Ledger(here.ledger / "test.jsonl").note(sorted(sent.acknowledged), "website")
     send(here, sent.messages)
     with smtp_sink() as sink, working(here, sink.port):
-        until(here.postgres, "SELECT to_regclass('nurture.step') IS NOT NULL AND to_regclass('router.lead') IS NOT NULL")
+        until(
+            here.postgres, "SELECT to_regclass('nurture.step') IS NOT NULL AND to_regclass('router.lead') IS NOT NULL"
+        )
         until(here.postgres, "SELECT count(*) > 20 FROM nurture.step WHERE state = 'sent'")
         held = ask(here.postgres, "SELECT lead_id::text FROM router.lead WHERE state = 'assigned' ORDER BY 1 LIMIT 60")
         send(here, [*later(sent.people), *reports([lead_id for (lead_id,) in held])])
@@ -133,7 +138,7 @@ def test_a_whole_run_breaks_no_rule_and_everything_happened_in_it(run: Run) -> N
     assert figures["repeated_records"] > 0
     assert (figures["lag"], figures["violations"]) == (0, 0)
     kinds = {dict(r.headers)["ce_type"].decode() for r in run.records if "ce_type" in dict(r.headers)}
-    assert {"lead.reassigned", "lead.parked", "lead.closed", "touch.skipped", "enrolment.ended", "consent.changed",
+    assert {"lead.reassigned", "lead.parked", "lead.closed", "touch.sent", "enrolment.ended", "consent.changed",
             "activity.recorded", "lead.rescored", "alert.raised"} <= kinds  # fmt: skip
     assert json.loads(json.dumps(figures))["broken"] == []
 
@@ -143,7 +148,7 @@ IN_TABLES = {
     "end_told_otherwise": "UPDATE qualify.submission SET end_state = 'interest' WHERE end_state = 'attached'",
     "not_in_inbox": "DELETE FROM router.inbox WHERE id = (SELECT id FROM router.inbox WHERE state = 'done' LIMIT 1)",
     "reused_id_not_noted": "DELETE FROM qualify.inbox WHERE reason = 'id_reused'",
-    "state_not_folded": "UPDATE nurture.lead SET seen_version = 0 WHERE lead_id = (SELECT min(lead_id) FROM nurture.lead)",
+    "state_not_folded": "UPDATE nurture.lead SET seen_version = 0 WHERE lead_id = (SELECT lead_id FROM nurture.lead LIMIT 1)",
     "two_open_leads": """DROP INDEX qualify.one_open_lead;
         INSERT INTO qualify.lead SELECT gen_random_uuid(), person_id, product_line, status, version, document, points
         FROM qualify.lead WHERE status = 'open' LIMIT 1""",
@@ -241,20 +246,44 @@ def step_twice(run: Run) -> list[Record]:
     return planted(run, last(run, LEADS_TOUCHES.name, "touch.sent"))
 
 
-def assigned(run: Run, rep: str, **owner: int) -> list[Record]:
-    """The rep's last assignment once more for the same lead, as its next version, told otherwise."""
-    given = (r for r in run.records if r.topic == LEADS_ASSIGNED.name and kind(r) in ("lead.assigned", "lead.reassigned"))
-    record = max((r for r in given if body(r)["owner"]["rep_id"] == rep), key=lambda r: body(r)["owner"]["number"])
-    data, version = body(record), highest(run, record.topic, record.key) + 1
-    changes = {name: data["owner"][name] + more for name, more in owner.items()}
-    return planted(run, record, "lead.reassigned", version=version, owner=data["owner"] | changes)
+def assigned(run: Run, rep: str, owner: Callable[[dict[str, Any]], dict[str, int]] = lambda _: {}) -> list[Record]:
+    """The rep's last assignment once more for the same lead, as its next version, with another owner's account."""
+    record = max(handed_over(run, rep), key=lambda r: int(body(r)["owner"]["number"]))
+    told, version = body(record)["owner"], highest(run, record.topic, record.key) + 1
+    return planted(run, record, "lead.reassigned", version=version, owner=told | owner(told))
 
 
-def full_rep(run: Run) -> str:
-    """A rep whose last assignment filled it up."""
-    given = [body(r)["owner"] for r in run.records if kind(r) in ("lead.assigned", "lead.reassigned")]
-    lasts = {owner["rep_id"]: owner for owner in sorted(given, key=lambda owner: int(owner["number"]))}
-    return next(rep for rep, owner in lasts.items() if owner["load"] == owner["capacity"] - 1)
+def handed_over(run: Run, rep: str) -> list[Record]:
+    given = (
+        r for r in run.records if r.topic == LEADS_ASSIGNED.name and kind(r) in ("lead.assigned", "lead.reassigned")
+    )
+    return [r for r in given if body(r)["owner"]["rep_id"] == rep]
+
+
+def rep_with(run: Run, fits: Callable[[dict[str, Any]], bool]) -> str:
+    """A rep whose last assignment fits."""
+    reps = sorted({body(r)["owner"]["rep_id"] for r in run.records if kind(r) == "lead.assigned"})
+    lasts = {
+        rep: max((body(r)["owner"] for r in handed_over(run, rep)), key=lambda o: int(o["number"])) for rep in reps
+    }
+    return next(rep for rep, owner in lasts.items() if fits(owner))
+
+
+def over_capacity(run: Run) -> list[Record]:
+    full = rep_with(run, lambda owner: owner["load"] == owner["capacity"] - 1)
+    return assigned(run, full, lambda owner: {"number": owner["number"] + 1, "load": owner["load"] + 1})
+
+
+def other_capacity(run: Run) -> list[Record]:
+    rep = rep_with(run, lambda owner: owner["load"] < owner["capacity"] - 1)
+    return assigned(run, rep, lambda owner: {
+        "number": owner["number"] + 1, "load": owner["load"] + 1, "capacity": owner["capacity"] + 3})  # fmt: skip
+
+
+def impossible_load(run: Run) -> list[Record]:
+    """A rep that holds leads claims to have had none."""
+    rep = run.ask("SELECT rep_id FROM router.lead WHERE state = 'assigned' GROUP BY rep_id HAVING count(*) > 2")[0][0]
+    return assigned(run, rep, lambda owner: {"number": owner["number"] + 1, "load": 0})
 
 
 def stale(run: Run) -> list[Record]:
@@ -274,9 +303,9 @@ ON_THE_LOG: dict[str, Callable[[Run], list[Record]]] = {
     "clock_fired_early": fired_early,
     "step_done_twice": step_twice,
     "assignment_number_twice": lambda run: assigned(run, "gloria"),
-    "over_capacity": lambda run: assigned(run, full_rep(run), number=1, load=1),
-    "capacity_not_of_book": lambda run: assigned(run, "gloria", number=1, capacity=3),
-    "load_impossible": lambda run: assigned(run, "gloria", number=1, load=-9),
+    "over_capacity": over_capacity,
+    "capacity_not_of_book": other_capacity,
+    "load_impossible": impossible_load,
     "compacted_stale": stale,
 }
 
@@ -324,7 +353,19 @@ def test_what_is_still_on_its_way_is_named_after_the_wait(run: Run, copy: Callab
     assert "group caudal.router is 1 records behind" in found
 
 
-def test_the_command_prints_the_figures_and_says_by_its_exit_code_whether_all_is_well(run: Run, tmp_path: Path) -> None:
+def test_the_command_prints_figures_and_broken_rules_and_its_exit_code_says_whether_there_are_any(
+    run: Run, copy: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    environment = {"CAUDAL_HOME": str(tmp_path), "CAUDAL_KAFKA": run.here.kafka, "CAUDAL_SECRET": SECRET}
+    well = CliRunner().invoke(app, ["verify", "--json"], env=environment | {"CAUDAL_POSTGRES": run.here.postgres})
+    assert (well.exit_code, json.loads(well.stdout)["violations"]) == (0, 0)
+    dsn = copy(IN_TABLES["load_differs"])
+    ill = CliRunner().invoke(app, ["verify"], env=environment | {"CAUDAL_POSTGRES": dsn, "COLUMNS": "200"})
+    assert ill.exit_code == 1
+    assert "load_differs" in ill.stdout and "gloria: " in ill.stdout
+
+
+def test_a_table_shows_at_most_five_ids_and_json_all() -> None:
     report = Report({"leads": 3})
     report.add("two_owners", "which it must not have", [f"lead {n}" for n in range(9)])
     report.add("never_broken", "nothing", [])
@@ -332,3 +373,6 @@ def test_the_command_prints_the_figures_and_says_by_its_exit_code_whether_all_is
         "leads": 3, "violations": 9,
         "broken": [{"rule": "two_owners", "text": "which it must not have", "ids": [f"lead {n}" for n in range(9)]}],
     }  # fmt: skip
+    with (console := Console(width=120)).capture() as shown:
+        console.print(report.as_tables())
+    assert "lead 4" in shown.get() and "lead 5" not in shown.get() and "never_broken" not in shown.get()

@@ -1,0 +1,42 @@
+"""The README says what the code says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pydantic_settings import BaseSettings
+
+from deploy.embedded.settings import EmbeddedSettings
+from schemas.topics import all_topics, source_topic
+from services.analytics.settings import AnalyticsSettings
+from services.cli.__main__ import app
+from services.cli.ports import PortSettings
+from services.intake.settings import IntakeSettings
+from services.nurture.settings import NurtureSettings
+from services.qualify.settings import QualifySettings
+from services.router.settings import RouterSettings
+
+README = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
+CLASSES: tuple[type[BaseSettings], ...] = (
+    EmbeddedSettings, PortSettings, IntakeSettings, QualifySettings, RouterSettings, NurtureSettings, AnalyticsSettings,
+)  # fmt: skip
+
+
+def test_every_setting_stands_in_the_table_and_no_other() -> None:
+    declared = {f"CAUDAL_{name.upper()}" for cls in CLASSES for name in cls.model_fields}
+    listed = re.findall(r"^\| `(CAUDAL_\w+)` \|", README, flags=re.MULTILINE)
+    assert sorted(listed) == sorted(declared)
+
+
+def test_every_topic_stands_in_the_table() -> None:
+    names = {t.name for t in all_topics(destinations=("<destination>",))} | {source_topic("<name>").name}
+    listed = re.findall(r"^\| `([a-z.<>]+\.v1)` \|", README, flags=re.MULTILINE)
+    assert set(listed) == names
+
+
+def test_every_command_in_the_readme_exists() -> None:
+    commands = {c.name or c.callback.__name__ for c in app.registered_commands if c.callback}
+    commands |= {g.name for g in app.registered_groups if g.name}
+    used = set(re.findall(r"`?caudal ([a-z]+)", README)) - {"is", "up"}
+    assert used <= commands | {"up"}, used - commands
