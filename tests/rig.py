@@ -1,12 +1,15 @@
 """A rig for the engine: workers of one service on the memory log and a real database, one step after the other."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from zlib import crc32
 
 import psycopg2
+import pytest
+import structlog
 
 from schemas import codec
 from schemas.events.operations import RulesActivated, RulesPublished
@@ -28,10 +31,23 @@ from services.runtime.worker import Links, Worker
 from tests.toy import INPUTS, START, TABLES, TOPICS, toy
 
 GROUP = "caudal.toy"
-OF_TWO_WORKERS = next(
-    name for name in (f"person {n}" for n in range(99)) if crc32(name.encode()) % 2 == 0 and crc32(name.encode()) % 3 == 2
-)
-"""With two partitions of submissions and three of activities, workers a and b share this person."""
+
+
+def shared_people() -> list[str]:
+    """With two partitions of submissions and three of activities, workers a and b share these people."""
+    names = [f"person {n}" for n in range(99)]
+    return [name for name in names if crc32(name.encode()) % 2 == 0 and crc32(name.encode()) % 3 == 2]
+
+
+OF_TWO_WORKERS = shared_people()[0]
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """No logs: the default configuration draws every traceback with all its values, which takes seconds."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.reset_defaults()
 
 
 class Crash(BaseException):
@@ -204,4 +220,4 @@ def told_once(rig: Rig) -> bool:
     return all(len(ids) == 1 for ids in versions.values()) and rig.told() == rig.people()
 
 
-__all__ = ["GROUP", "Crash", "Rig", "crash", "told_once"]
+__all__ = ["GROUP", "Crash", "Rig", "crash", "quiet", "told_once"]

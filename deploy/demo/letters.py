@@ -71,10 +71,10 @@ def text_of(name: str) -> str:
 
 
 def _first(rng: random.Random, leads: int, number: int) -> Iterator[Letter]:
-    """One for each person; every twentieth gives a phone that is none, one in 200 is a test of the sender's."""
+    """One for each person; every seventeenth gives a phone that is none, one in 200 is a test of the sender's."""
     crowd = {language: people(rng, number, language) for language in ("es", "en")}
     for n in range(leads + leads // 200):
-        kind = "test" if n % 201 == 200 else "bad_phone" if n % 20 == 7 else "lead"
+        kind = "test" if n % 201 == 200 else "bad_phone" if n % 17 == 7 else "lead"
         source = "website" if kind == "test" else rng.choices(list(SHARES), list(SHARES.values()))[0]
         sample = rng.choice(samples(source))
         yield Letter(moment(rng), source, sample, next(crowd[language_of(sample)]), n, kind)

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from schemas import topics
-from schemas.events.assignments import Assignment
-from schemas.events.leads import LeadQualified, LeadReceived, SubmissionClosed
 from schemas.events.operations import DeadLetter
 from schemas.events.outcomes import Outcome
 from services.analytics.rows import Assigned, Closing, Holder, Lead, Qualified, Submission
+from services.analytics.views import Assigned as AssignedView
+from services.analytics.views import Closed, LeadOf, Received
+from services.analytics.views import Qualified as QualifiedView
 from services.analytics.world import World
 from services.runtime.verdict import Context, Emit, Incoming, Verdict
 
@@ -31,15 +32,16 @@ def decide(event: Incoming, world: World, _context: Context) -> Verdict:
     return KEPT
 
 
-def received(event: Incoming, data: LeadReceived, world: World) -> None:
+def received(event: Incoming, data: Received, world: World) -> None:
     """A submission arrived: from here on it counts."""
     world.tell_submission(Submission(event.id, data.recorded_at, data.source, event.inbox_id))
 
 
-def qualified(event: Incoming, data: LeadQualified | SubmissionClosed, world: World) -> None:
+def qualified(event: Incoming, data: QualifiedView | Closed, world: World) -> None:
     """Qualify said what became of a submission, and how it sees the lead now."""
-    if isinstance(data, LeadQualified):
-        lead, origin = data.lead, data.lead.origin
+    lead: LeadOf | None = getattr(data, "lead", None)
+    if lead is not None:
+        origin = lead.origin
         state = Qualified(
             data.version, lead.opened_at, origin.source, origin.origin_type, origin.campaign or "",
             lead.product_line, lead.warmth, lead.is_test,
@@ -47,17 +49,13 @@ def qualified(event: Incoming, data: LeadQualified | SubmissionClosed, world: Wo
         world.tell_lead(Lead(lead.lead_id, qualified=state))
         if event.type == "lead.qualified" and not lead.is_test:
             world.opened.append(lead.lead_id)
-        is_test = lead.is_test
-    else:
-        is_test = data.is_test
     end_state = END_STATE.get(event.type)
     if data.submission_id and end_state:
-        lead_id = data.lead.lead_id if isinstance(data, LeadQualified) else data.lead_id
-        end_state = "test" if is_test else end_state
-        world.tell_submission(Submission(data.submission_id, end_state=end_state, lead_id=lead_id))
+        end_state = "test" if (lead or data).is_test else end_state  # type: ignore[union-attr]  # one of them has it
+        world.tell_submission(Submission(data.submission_id, end_state=end_state, lead_id=event.key))
 
 
-def assigned(event: Incoming, data: Assignment, world: World) -> None:
+def assigned(event: Incoming, data: AssignedView, world: World) -> None:
     """Router named an owner, parked the lead or took it back."""
     owner = data.owner
     world.tell_lead(Lead(

@@ -12,6 +12,7 @@ from schemas.topics import CATALOGUE, RULES_PUBLISHED, destination_outcomes
 from services.analytics.decide import decide
 from services.analytics.settings import AnalyticsSettings
 from services.analytics.store import apply, gatherer, prune
+from services.analytics.views import seen
 from services.runtime.service import Clock, Service
 
 
@@ -20,7 +21,7 @@ def build(settings: AnalyticsSettings) -> Service:
     return Service(
         name="analytics",
         inputs=(
-            *(topic for topic in CATALOGUE if topic is not RULES_PUBLISHED),
+            *(seen(topic) for topic in CATALOGUE if topic is not RULES_PUBLISHED),
             *map(destination_outcomes, settings.destination_names()),
         ),
         gather=gatherer(settings.worker),

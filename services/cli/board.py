@@ -30,7 +30,7 @@ class Board:
     tally: Tally
     began: float
     before: Figures
-    out: Console = field(default_factory=lambda: Console(stderr=True, highlight=False))
+    out: Console = field(default_factory=lambda: Console(stderr=True, highlight=False, soft_wrap=True))
     now: Figures = field(default_factory=Figures)
     changed: float = field(default_factory=time.monotonic)
     first_assigned_s: float | None = None
@@ -39,6 +39,8 @@ class Board:
     _said: float = 0.0
 
     def __enter__(self) -> Board:
+        ports = self.here.ports
+        self.out.print(f"console  http://127.0.0.1:{ports.console}/\nmails    http://127.0.0.1:{ports.mailbox}/")
         if self.out.is_terminal:
             self._live = Live(self._table(), console=self.out, auto_refresh=False)
             self._live.start()
@@ -78,7 +80,7 @@ class Board:
         )
 
     def _table(self) -> RenderableType:
-        tally, now, ports = self.tally, self.now, self.here.ports
+        tally, now = self.tally, self.now
         refused = ", ".join(f"{code} {n}" for code, n in tally.refused.most_common(4))
         rows = {
             "sample day": _clock(tally.at),
@@ -92,8 +94,7 @@ class Board:
         table = Table.grid(padding=(0, 2))
         for name, value in rows.items():
             table.add_row(Text(name, style="dim"), value)
-        where = f"console  http://127.0.0.1:{ports.console}/\nmails    http://127.0.0.1:{ports.mailbox}/"
-        return Group(ProgressBar(86_400, tally.at, width=60), table, Text(where, style="bold"), Text("Ctrl-C ends it"))
+        return Group(ProgressBar(86_400, tally.at, width=60), table, Text("Ctrl-C ends it", style="dim"))
 
 
 def _clock(seconds: float) -> str:

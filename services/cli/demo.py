@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from itertools import count
 from typing import Annotated, Any
 
 import typer
 
-from deploy.demo.day import day
+from deploy.demo.day import Parcel, day
 from deploy.embedded.errors import EmbeddedError
 from services.cli import sending
 from services.cli.board import Board
@@ -21,6 +22,7 @@ from services.cli.figures import figures
 from services.cli.installation import Installation
 from services.cli.playing import Tally, play
 from services.cli.stage import hurried, installation, sample_crm, ways
+from services.runtime.errors import CaudalError
 
 DAY_S = 75.0
 QUIET_S, AT_MOST_S = 5.0, 180.0
@@ -47,7 +49,7 @@ def demo(
             else:
                 with hurried(here) if ours else nullcontext():
                     _watched(here, leads, minutes * 60, began)
-    except EmbeddedError as error:
+    except (EmbeddedError, CaudalError) as error:
         typer.echo(str(error), err=True)
         code = 1
     except KeyboardInterrupt:
@@ -59,6 +61,7 @@ def _watched(here: Installation, leads: int, seconds: float, began: float) -> No
     """Play for somebody who watches, and go on showing what happens until Ctrl-C."""
     with sample_crm(here, CRM_PACE_S), _board(here, began) as board:
         play(_next_day(here, leads), seconds, ways(here), board.tally, board.look)
+        board.out.print("the day is over; what it began goes on until Ctrl-C")
         while True:
             time.sleep(0.1)
             board.look()
@@ -73,12 +76,12 @@ def _through(here: Installation, leads: int, began: float, as_json: bool) -> int
             time.sleep(0.1)
             board.look()
     code, verified = _verify()
-    result = verified | _own(board)
-    typer.echo(json.dumps(result, indent=1) if as_json else "\n".join(f"{k:<18}{v}" for k, v in result.items()))
+    result = verified | {"day": _own(board)}
+    typer.echo(json.dumps(result, indent=1) if as_json else _told(result))
     return code
 
 
-def _next_day(here: Installation, leads: int) -> Any:
+def _next_day(here: Installation, leads: int) -> Sequence[Parcel]:
     return day(leads, _number(here))
 
 
@@ -101,6 +104,13 @@ def _verify() -> tuple[int, dict[str, Any]]:
     except ValueError:
         typer.echo("`caudal verify` gave no result; its complaint stands above", err=True)
         return done.returncode or 1, {}
+
+
+def _told(result: dict[str, Any]) -> str:
+    """The result for a person: the day, then every rule that does not hold."""
+    lines = [f"{name:<18}{value}" for name, value in result["day"].items()]
+    broken = [f"broken: {v['rule']} ({len(v['ids'])} times): {v['text']}" for v in result.get("broken", ())]
+    return "\n".join([*lines, f"violations        {result.get('violations', 'not verified')}", *broken])
 
 
 def _own(board: Board) -> dict[str, Any]:

@@ -71,18 +71,22 @@ def play(parcels: Sequence[Parcel], seconds: float, ways: Ways, tally: Tally, lo
     queue: SimpleQueue[Parcel | None] = SimpleQueue()
     pool = ThreadPoolExecutor(POSTERS + 1)
     answers: list[Future[None]] = [pool.submit(_write, queue, ways, tally)]
-    began, first = time.monotonic(), parcels[0].at
+    began, first, room = time.monotonic(), parcels[0].at, threading.Semaphore(4 * POSTERS)
     try:
         for parcel in parcels:
             due = began + (parcel.at - first) * seconds / 86_400
-            while (left := due - time.monotonic()) > 0 or pool._work_queue.qsize() > 4 * POSTERS:
+            while (left := due - time.monotonic()) > 0:
                 look()
-                time.sleep(min(max(left, 0.02), 0.1))
+                time.sleep(min(left, 0.1))
             tally.at = parcel.at
             if parcel.source == PLATFORM:
                 queue.put(parcel)
             else:
+                while not room.acquire(timeout=0.1):
+                    look()
                 answers.append(pool.submit(_post, parcel, ways, tally))
+                answers[-1].add_done_callback(lambda _: room.release())
+            look()
         queue.put(None)
         while not all(answer.done() for answer in answers):
             look()

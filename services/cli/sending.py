@@ -62,7 +62,9 @@ def post(url: str, body: bytes, key: str, content_type: str = "application/json"
                 raise _refused(error.code, error.read()) from None
         except OSError as error:
             if wait is None:
-                raise Refused("no_answer", f"{url} does not answer: {error}; is Caudal up? see `caudal status`") from None
+                raise Refused(
+                    "no_answer", f"{url} does not answer: {error}; is Caudal up? see `caudal status`"
+                ) from None
         time.sleep(wait or 0)
     return None
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 
+from rich.console import Console
+
 from deploy.demo.day import PLATFORM
 from deploy.embedded.errors import EmbeddedError
 from deploy.embedded.process import Child, start, stop
@@ -20,6 +22,7 @@ from services.runtime.rulebook import book_version
 
 HURRIED = "first_response: {hot: 20s, warm: 30s, cold: 40s}"
 """So that a day of 75 seconds shows what happens to leads that nobody answers."""
+out = Console(stderr=True, highlight=False)
 POSTING = ("website", "landing-pages", "fair", "phone-desk")
 
 
@@ -29,12 +32,14 @@ def installation() -> Iterator[tuple[Installation, bool]]:
     ours = read_state(home()) is None
     try:
         if ours:
+            out.print("starting Kafka, PostgreSQL and the services ...")
             start_detached(home(), [sys.executable, "-m", "services.cli", "up"])
         yield running(), ours
     finally:
         for asked in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(asked, signal.SIG_IGN)  # from here on nothing may keep it from stopping in order
         if ours:
+            out.print("stopping ...")
             stop_detached(home())
 
 

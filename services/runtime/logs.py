@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
+from typing import Any
 
 import structlog
+from structlog.typing import EventDict
 
+_FRAMES = 12
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+def _without_message(_: Any, __: str, event: EventDict) -> EventDict:
+    """An exception's type and place. Not its message: the database and pydantic quote rows and values in theirs."""
+    raised = event.pop("exc_info", None)
+    error = sys.exc_info()[1] if raised is True else raised
+    if isinstance(error, BaseException):
+        stack = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+        event |= {"exception": type(error).__name__, "stack": [f"{f.filename}:{f.lineno} {f.name}" for f in stack]}
+    return event
 
 
 def configure(service: str, level: str) -> None:
@@ -18,7 +32,7 @@ def configure(service: str, level: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            _without_message,
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(minimum),

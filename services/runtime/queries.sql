@@ -1,7 +1,8 @@
 -- name: fence_rows
--- Make sure that every input partition has its fence row.
+-- Make sure that every input partition has its fence row, without waiting for those who hold one.
 INSERT INTO fence (topic, partition)
-SELECT * FROM unnest(%(topics)s::text[], %(partitions)s::int[])
+SELECT * FROM unnest(%(topics)s::text[], %(partitions)s::int[]) AS w (topic, partition)
+WHERE NOT EXISTS (SELECT FROM fence f WHERE f.topic = w.topic AND f.partition = w.partition)
 ON CONFLICT DO NOTHING
 
 -- name: fence_take

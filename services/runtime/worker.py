@@ -396,7 +396,7 @@ class Worker:
         self._polled.clear()
 
     def _count_partitions(self) -> None:
-        counts = self._counts | self._consumer.partition_counts([t.name for t in self.topics])
+        counts = {**self._counts, **self._consumer.partition_counts([t.name for t in self.topics])}
         if counts != self._counts:
             with transaction(self._session) as cursor:
                 fence.create(cursor, counts)

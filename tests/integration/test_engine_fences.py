@@ -12,8 +12,11 @@ from services.runtime.faults import Faults
 from services.runtime.errors import Unavailable
 from services.runtime.postgres import Session
 from services.runtime.transport import Consumer, Message
-from tests.rig import GROUP, OF_TWO_WORKERS, Rig, crash, told_once
+from tests.rig import GROUP, OF_TWO_WORKERS, Rig, crash, quiet, told_once
 from tests.toy import INPUTS, activity, submission
+
+
+__all__ = ["quiet"]
 
 
 @pytest.fixture

@@ -11,10 +11,13 @@ from services.runtime.faults import Faults
 from services.runtime.service import Service
 from services.runtime.transport import Message, Record
 from services.runtime.verdict import Context, Incoming, Verdict
-from tests.rig import GROUP, OF_TWO_WORKERS, Rig, crash, told_once
+from tests.rig import GROUP, OF_TWO_WORKERS, Rig, crash, quiet, told_once
 from tests.toy import INPUTS, World, activity, decide, submission
 
 POINTS = ["in_transaction", "after_db", "before_produce", "after_produce", "after_commit"]
+
+
+__all__ = ["quiet"]
 
 
 @pytest.fixture
