@@ -165,7 +165,10 @@ class Rig:
 
     def people(self) -> dict[str, tuple[int, int]]:
         """Submissions and version by identity, as decided."""
-        return {i: (s, v) for i, s, v in self.ask("SELECT identity, submissions, version FROM person WHERE version > 0 ORDER BY 1")}
+        return {
+            i: (s, v)
+            for i, s, v in self.ask("SELECT identity, submissions, version FROM person WHERE version > 0 ORDER BY 1")
+        }
 
     def told(self) -> dict[str, tuple[int, int]]:
         """Submissions and version by identity, as the compacted topic ends."""

@@ -1,7 +1,7 @@
 """A sample CRM, to copy from: keeps the leads that are its own, and reports what became of them.
 
-The contract: keep the highest `version` per lead, since records may come twice and in another order. A lead is yours
-while its state is `assigned` and its owner's destination is you; any other state, or no value: not yours any more.
+Keep the highest `version` per lead, for records may come twice and in another order. A lead is yours while its state is
+`assigned` and its owner's destination is you; any other state, or no value: not yours any more.
 """
 
 import argparse
@@ -10,7 +10,6 @@ import signal
 import sqlite3
 import time
 import uuid
-from itertools import chain
 from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer
@@ -28,11 +27,10 @@ Reports = list[tuple[str, dict[str, Any]]]
 def story(lead_id: str, attempt: int) -> Reports:
     """What this owner will report of a lead, in order: the same whenever it is asked."""
     luck = uuid.uuid5(uuid.NAMESPACE_OID, f"{lead_id}/{attempt}").int
-    if luck % 100 < 7:
-        return []  # nobody answers: the router will give it to a colleague
     talks: Reports = [("lead.stage_changed", {"stage": stage}) for stage in ("contacted", "proposal")]
     ends: Reports = [("lead.won", {"value": 500 + luck % 24_000, "currency": "EUR"}), ("lead.lost", {"reason": "dear"})]
-    return [("lead.accepted", {}), *talks[: luck // 100 % 3], *ends[luck // 300 % 7 :][:1]]
+    answers = [("lead.accepted", {}), *talks[: luck // 100 % 3], *ends[luck // 300 % 7 :][:1]]
+    return answers if luck % 100 >= 7 else []  # nobody answers: the router will give it to a colleague
 
 
 def take(db: sqlite3.Connection, record: Any, me: argparse.Namespace) -> None:
@@ -71,10 +69,13 @@ if __name__ == "__main__":
     leads = KafkaConsumer("leads.assigned.v1", bootstrap_servers=me.kafka, **group)
     outcomes, db = KafkaProducer(bootstrap_servers=me.kafka, acks="all"), sqlite3.connect(me.file)
     db.execute(TABLE)
-    signal.signal(signal.SIGTERM, lambda *_: exit(leads.close()))
-    while True:
-        for record in chain(*leads.poll(timeout_ms=200, max_records=2000).values()):
+    stop: list[int] = []
+    for asked in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(asked, lambda number, _: stop.append(number))
+    while not stop:
+        for record in sum(leads.poll(timeout_ms=200, max_records=2000).values(), []):
             take(db, record, me)
         report(db, outcomes, me)
         db.commit()
         leads.commit()
+    leads.close()

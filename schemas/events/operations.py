@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, WithJsonSchema
+from pydantic import AwareDatetime, Field, WithJsonSchema
 
 from schemas.events.event import Event, Part
 
@@ -85,7 +85,7 @@ class DeadLetter(Part):
     event_id: str | None = None
     event_type: str | None = None
     attempt: int = 1
-    recorded_at: str
+    recorded_at: AwareDatetime
     raw_key: str | None = None
     raw_value: str | None = None
     headers: Annotated[tuple[tuple[str, str], ...], WithJsonSchema(HEADER_PAIRS)] = ()

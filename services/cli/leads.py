@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from services.analytics.reports import render
 from services.analytics.reports.catalogue import REPORTS
 from services.analytics.reports.question import BadQuestion, question
-from services.analytics.reports.render import as_csv, as_json, as_table
 from services.analytics.timeline import Entry, find_leads, timeline
 from services.cli.installation import Installation, installation_secret, running
 from services.runtime.postgres import Cursor, connect, transaction
@@ -81,9 +81,9 @@ def report(
     with analytics(running()) as cursor:
         rows = REPORTS[name](cursor, asked)
     if as_json or csv:
-        typer.echo(as_json(rows) if as_json else as_csv(rows), nl=as_json)
+        typer.echo(render.as_json(rows) if as_json else render.as_csv(rows), nl=as_json)
     else:
-        out.print(as_table(f"{name} {asked.since} to {asked.until}", rows))
+        out.print(render.as_table(f"{name} {asked.since} to {asked.until}", rows))
 
 
 @contextmanager

@@ -27,7 +27,7 @@ def dead_letter(service: str, entry: Entry, dead: Dead, now: datetime) -> Frame:
         service=service, reason=dead.reason, detail=dead.detail[:2000],
         topic=record.topic, partition=record.partition, offset=record.offset, timestamp_ms=record.timestamp_ms,
         event_id=event.id[:200] if event else None, event_type=event.type[:200] if event else None,
-        attempt=entry.repair + 1, recorded_at=now.isoformat(),
+        attempt=entry.repair + 1, recorded_at=now,
         raw_key=_base64(record.key, KEPT_BYTES if truncated else None),
         raw_value=_base64(record.value, KEPT_BYTES if truncated else None),
         headers=_headers(record), sha256=sha256((record.key or b"") + (record.value or b"")).hexdigest(),

@@ -20,7 +20,7 @@ def _without_message(_: Any, __: str, event: EventDict) -> EventDict:
     error = sys.exc_info()[1] if raised is True else raised
     if isinstance(error, BaseException):
         stack = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
-        event |= {"exception": type(error).__name__, "stack": [f"{f.filename}:{f.lineno} {f.name}" for f in stack]}
+        event.update(exception=type(error).__name__, stack=[f"{f.filename}:{f.lineno} {f.name}" for f in stack])
     return event
 
 

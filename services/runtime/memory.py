@@ -46,7 +46,11 @@ class MemoryLog:
     """
 
     def __init__(
-        self, now: Callable[[], datetime], topics: Iterable[Topic] = (), partitions: int = 3, longest_wait_s: float = 1.0
+        self,
+        now: Callable[[], datetime],
+        topics: Iterable[Topic] = (),
+        partitions: int = 3,
+        longest_wait_s: float = 1.0,
     ) -> None:
         self.now, self.partitions, self.longest_wait_s = now, partitions, longest_wait_s
         self.away = False
@@ -59,11 +63,14 @@ class MemoryLog:
         self.create(topics)
 
     def create(self, topics: Iterable[Topic]) -> None:
-        """Create those that do not exist yet, from their declaration."""
-        for topic in topics:
-            self._max_bytes[topic.name] = topic.max_bytes
-            for n in range(1 if topic.single_partition else self.partitions):
-                self._stretches.setdefault((topic.name, n), _Stretch())
+        """Create topics and partitions that do not exist yet, from their declaration; every group shares anew."""
+        with self.changed:
+            for topic in topics:
+                self._max_bytes[topic.name] = topic.max_bytes
+                for n in range(1 if topic.single_partition else self.partitions):
+                    self._stretches.setdefault((topic.name, n), _Stretch())
+            for group in self._groups.values():
+                group.generation += 1
 
     def records(self, topic: str) -> list[Record]:
         """All that the topic holds, by partition and offset."""
@@ -75,6 +82,12 @@ class MemoryLog:
         stretch = self.stretch(partition)
         del stretch.records[: start - stretch.start]
         stretch.start = max(stretch.start, start)
+
+    def recreate(self, topic: Topic) -> None:
+        """Delete the topic with all that it holds and create it anew."""
+        with self.changed:
+            for n in range(self.count(topic.name)):
+                self._stretches[topic.name, n] = _Stretch()
 
     def committed(self, group: str) -> dict[Partition, int]:
         """The group's offsets; may be changed, as an operator resets them."""

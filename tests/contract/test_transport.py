@@ -123,7 +123,9 @@ def test_the_broker_gives_the_time_of_arrival(side: Side) -> None:
 
 def test_key_value_and_headers_come_back_to_the_byte(side: Side) -> None:
     headers = (("ce_id", b"1"), ("twice", b"\x00\xff"), ("twice", "ñ".encode()), ("empty", b""))
-    side.write(Message(side.topic, b"\x00\xfe", b'{"a": "\xc3\xb1"}', headers), Message(side.topic, None, b"keyless", ()))
+    side.write(
+        Message(side.topic, b"\x00\xfe", b'{"a": "\xc3\xb1"}', headers), Message(side.topic, None, b"keyless", ())
+    )
     records = {r.key: r for r in read(side.join("g", "a"), 2)}
     assert records[b"\x00\xfe"].value == b'{"a": "\xc3\xb1"}'
     assert tuple(records[b"\x00\xfe"].headers) == headers

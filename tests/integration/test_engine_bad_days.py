@@ -8,7 +8,7 @@ from hashlib import sha256
 
 import pytest
 
-from schemas.topics import ACTIVITIES_RECEIVED, DEADLETTERS, LEADS_RECEIVED, PEOPLE_CHANGED
+from schemas.topics import ACTIVITIES_RECEIVED, DEADLETTERS, LEADS_RECEIVED
 from services.runtime import worker as worker_module
 from services.runtime.errors import CaudalError
 from services.runtime.faults import Faults
@@ -17,7 +17,6 @@ from services.runtime.transport import Message
 from services.runtime.verdict import Context, Incoming
 from tests.rig import GROUP, OF_TWO_WORKERS, Rig, crash, quiet, shared_people, told_once
 from tests.toy import FOREIGN, INPUTS, World, activity, apply, gather, submission, toy
-
 
 __all__ = ["quiet"]
 
@@ -339,5 +338,3 @@ def test_a_large_record_of_our_own_is_kept_whole_in_its_dead_letter(rig: Rig) ->
     (letter,) = rig.letters()
     assert not letter["truncated"]
     assert len(letter["raw_value"]) > 1_300_000
-
-

@@ -8,13 +8,12 @@ import pytest
 
 from schemas.topics import LEADS_RECEIVED, PEOPLE_CHANGED
 from services.runtime import publisher
-from services.runtime.faults import Faults
 from services.runtime.errors import Unavailable
+from services.runtime.faults import Faults
 from services.runtime.postgres import Session
 from services.runtime.transport import Consumer, Message
 from tests.rig import GROUP, OF_TWO_WORKERS, Rig, crash, quiet, told_once
 from tests.toy import INPUTS, activity, submission
-
 
 __all__ = ["quiet"]
 

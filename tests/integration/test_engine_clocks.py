@@ -1,0 +1,235 @@
+"""The engine, DESIGN §4 points 7 and 8: clocks, calls, the outbox, and gaps in the log. Memory log, real PostgreSQL."""
+
+from datetime import timedelta
+
+import pytest
+
+from schemas.topics import LEADS_RECEIVED
+from services.runtime.errors import LogGap
+from services.runtime.faults import Faults
+from services.runtime.service import Clock
+from tests.rig import GROUP, Crash, Rig, crash, quiet, told_once
+from tests.toy import INPUTS, START, activity, remind, submission, toy
+
+__all__ = ["quiet"]
+NAMES = tuple(t.name for t in INPUTS)
+
+
+@pytest.fixture
+def rig(database: str) -> Rig:
+    return Rig(database)
+
+
+def applied_until(rig: Rig) -> object:
+    (row,) = rig.ask("SELECT min(applied_until), count(*) = count(applied_until) FROM fence")
+    return row[0] if row[1] else None
+
+
+def reminders(rig: Rig) -> int:
+    return int(rig.ask("SELECT count(*) FROM reminder")[0][0])
+
+
+def test_a_due_row_fires_once_its_service_has_applied_its_inputs_up_to_then(rig: Rig) -> None:
+    rig.write(submission("ana", "remind"))
+    rig.clocks(rig.run())
+    assert reminders(rig) == 1
+    rig.now = START + timedelta(hours=2)
+    rig.clocks(rig.run())
+    assert reminders(rig) == 0
+    rig.run()
+    assert rig.told() == {"ana": (1, 2)}
+    assert told_once(rig)
+
+
+def test_applied_until_is_the_moment_of_asking_and_no_time_of_a_record(rig: Rig) -> None:
+    rig.write(submission("ana"))
+    rig.now = START + timedelta(minutes=30)
+    rig.run()
+    assert applied_until(rig) == START + timedelta(minutes=30)
+
+
+def test_nothing_fires_while_a_partition_was_never_caught_up_with(rig: Rig) -> None:
+    rig.write(submission("ana", "remind"), submission("ben", "remind"))
+    rig.run()
+    rig.change("UPDATE fence SET applied_until = NULL WHERE topic = 'activities.received.v1' AND partition = 1")
+    rig.log.join(GROUP, "z", NAMES)  # a member that never reads holds the second half
+    rig.now = START + timedelta(hours=2)
+    rig.clocks(rig.run())
+    assert reminders(rig) == 2
+
+
+def test_a_partition_that_is_behind_holds_back_what_became_due_since(rig: Rig) -> None:
+    """The acceptance may lie there unread."""
+    rig.write(submission("ana", "remind"))
+    rig.run()
+    rig.log.join(GROUP, "z", NAMES)
+    rig.now = START + timedelta(hours=2)
+    rig.clocks(rig.run())
+    assert reminders(rig) == 1
+    assert applied_until(rig) == START
+    rig.log.expel(GROUP, "z")
+    rig.clocks(rig.run())
+    assert reminders(rig) == 0
+
+
+def test_a_partition_read_but_not_to_the_end_is_not_caught_up_with(rig: Rig) -> None:
+    rig.write(*(submission("ana", n=n) for n in range(10)))
+    worker = rig.run("a", Faults("after_commit", 2, crash), batch_size=3)
+    assert worker.behind
+    assert applied_until(rig) is None
+
+
+def test_topics_that_are_read_no_more_do_not_count(rig: Rig) -> None:
+    rig.write(submission("ana", "remind"))
+    rig.run()
+    rig.change("INSERT INTO fence (topic, partition) VALUES ('crm.gone.outcomes.v1', 0)")
+    rig.now = START + timedelta(hours=2)
+    rig.clocks(rig.run())
+    assert reminders(rig) == 0
+
+
+def test_a_partition_whose_records_retention_has_taken_counts_as_caught_up_with(rig: Rig) -> None:
+    """A new service on an old log: nothing to read there, yet the end is not 0."""
+    rig.write(*(submission("ana", n=n) for n in range(5)))
+    place = next((r.topic, r.partition) for r in rig.log.records(LEADS_RECEIVED.name))
+    rig.log.trim(place, 5)
+    rig.run()
+    assert applied_until(rig) == START
+
+
+def test_new_partitions_of_a_topic_are_read_and_counted_without_a_restart(rig: Rig) -> None:
+    rig.write(submission("ana"))
+    grown = []
+
+    def grow() -> None:
+        if not grown:
+            grown.append(1)
+            rig.log.partitions = 5
+            rig.log.create([LEADS_RECEIVED])
+            rig.write(*(submission(f"person {n}") for n in range(20)))
+
+    worker = rig.run("a", arrived=grow)
+    assert len(rig.people()) == 21
+    assert worker.partition_counts[LEADS_RECEIVED.name] == 5
+
+
+@pytest.mark.parametrize("point", ["outbox.before_produce", "outbox.after_produce"])
+def test_an_event_of_a_clock_is_told_once_in_effect_though_its_relay_dies(rig: Rig, point: str) -> None:
+    rig.write(submission("ana", "remind"), submission("ben", "remind"))
+    rig.run()
+    rig.now = START + timedelta(hours=2)
+    rig.clocks(rig.run())
+    rig.run("a", Faults(point, 1, crash))
+    rig.run("b")
+    assert rig.ask("SELECT count(*) FROM outbox") == [(0,)]
+    assert rig.told() == {"ana": (1, 2), "ben": (1, 2)}
+    assert len(set(rig.event_ids())) == 4
+    assert told_once(rig)
+
+
+def test_only_the_owner_of_a_slot_relays_its_events_and_not_once_it_is_fenced(rig: Rig) -> None:
+    rig.write(submission("ana", "remind"), submission("ben", "remind"), submission("carl", "remind"))
+    rig.run()
+    rig.now = START + timedelta(hours=2)
+    rig.clocks(rig.run())
+
+    def take_over() -> None:
+        rig.log.expel(GROUP, "a")
+        rig.run("b")
+
+    rig.run("a", Faults("outbox.before_produce", 1, take_over))
+    assert len(rig.event_ids()) == len(set(rig.event_ids())) == 6
+    assert told_once(rig)
+
+
+def test_half_the_partitions_relay_half_the_slots(rig: Rig) -> None:
+    rig.write(*(submission(f"person {n}", "remind") for n in range(10)))
+    rig.run()
+    rig.now = START + timedelta(hours=2)
+    rig.clocks(rig.run())
+    rig.log.join(GROUP, "z", NAMES)
+    rig.run()
+    left = rig.ask("SELECT DISTINCT slot %% 2 FROM outbox")
+    assert left == [(1,)]
+    rig.log.expel(GROUP, "z")
+    rig.run()
+    assert told_once(rig)
+
+
+def test_a_clock_that_fails_does_not_silence_the_others(rig: Rig) -> None:
+    def broken(*_: object) -> list[object]:
+        raise IndexError("a defect")
+
+    rig.service = toy(clocks=(Clock("broken", timedelta(0), broken), Clock("remind", timedelta(0), remind)))  # type: ignore[arg-type]  # it never answers
+    rig.write(submission("ana", "remind"))
+    rig.run()
+    rig.now = START + timedelta(hours=2)
+    rig.clocks(rig.run())
+    assert reminders(rig) == 0
+
+
+@pytest.mark.parametrize("point", ["after_claim", "after_call"])
+def test_a_call_whose_worker_died_is_made_again_when_its_lease_is_over(rig: Rig, point: str) -> None:
+    rig.change("INSERT INTO errand (id) VALUES ('one')")
+    worker = rig.run()
+    with pytest.raises(Crash):
+        rig.clocks(worker, Faults(point, 1, crash))
+    rig.clocks(worker)
+    assert rig.ask("SELECT answer FROM errand") == [(None,)]
+    rig.now += timedelta(minutes=2)
+    rig.clocks(worker)
+    assert rig.ask("SELECT answer FROM errand") == [("done one",)]
+
+
+def test_a_log_that_begins_after_the_next_offset_stops_the_worker_with_the_range_named(database: str) -> None:
+    rig = Rig(database, partitions=1)
+    rig.write(*(submission("ana", n=n) for n in range(4)))
+    rig.run()
+    rig.write(*(submission("ana", n=n) for n in range(4, 10)))
+    rig.log.trim((LEADS_RECEIVED.name, 0), 7)
+    with pytest.raises(LogGap, match=r"offset 4 comes next, but the log holds 7 to 10; .*leads\.received\.v1/0@4"):
+        rig.run()
+    rig.bury("a")
+    rig.run("b", confirmed_gaps=frozenset({f"{LEADS_RECEIVED.name}/0@4"}))
+    assert rig.people() == {"ana": (7, 7)}
+
+
+def test_a_log_that_ends_before_the_next_offset_stops_the_worker_and_once_confirmed_counts_anew(database: str) -> None:
+    rig = Rig(database, partitions=1)
+    rig.write(*(submission("ana", n=n) for n in range(4)))
+    rig.run()
+    rig.log.recreate(LEADS_RECEIVED)
+    rig.write(submission("ana", n=10))
+    with pytest.raises(LogGap, match="offset 4 comes next, but the log holds 0 to 1"):
+        rig.run()
+    rig.bury("a")
+    rig.run("b", confirmed_gaps=frozenset({f"{LEADS_RECEIVED.name}/0@4"}))
+    assert rig.people() == {"ana": (5, 5)}
+    rig.run("c")
+    assert rig.ask("SELECT next_offset FROM fence WHERE topic = %s", LEADS_RECEIVED.name) == [(1,)]
+
+
+def test_relaying_for_a_partition_that_was_never_read_makes_no_gap(database: str) -> None:
+    """Its log begins at 5 by retention; what a clock had to say must not pin it to offset 0."""
+    rig = Rig(database, partitions=1)
+    rig.write(*(submission("ana", n=n) for n in range(5)))
+    rig.log.trim((LEADS_RECEIVED.name, 0), 5)
+    rig.change("INSERT INTO person (identity) VALUES ('ben'); INSERT INTO reminder VALUES ('ben', %s)", START)
+    rig.clocks(rig.run())
+    rig.run()
+    assert reminders(rig) == 0
+    rig.run("b")
+    assert rig.ask("SELECT next_offset FROM fence WHERE topic = %s", LEADS_RECEIVED.name) == [(None,)]
+
+
+def test_a_replay_does_not_fire_what_was_fired(rig: Rig) -> None:
+    rig.write(submission("ana", "remind"), activity("ana"))
+    rig.run()
+    rig.now = START + timedelta(hours=2)
+    rig.clocks(rig.run())
+    rig.run()
+    before = rig.event_ids()
+    rig.log.committed(GROUP).clear()
+    rig.clocks(rig.run("b"))
+    rig.run("b")
+    assert rig.event_ids() == before
