@@ -204,7 +204,9 @@ class Rig:
         """Put a version of the rule book on its topic; its name."""
         version = book_version("toy", body)
         told = {"occurred_at": self.now, "recorded_at": self.now, "correlation_id": version, "author": "ana"}
-        events = [RulesPublished(cause_id=version, book="toy", book_version=version, body=body, **told)]
+        events: list[RulesPublished | RulesActivated] = [
+            RulesPublished(cause_id=version, book="toy", book_version=version, body=body, **told)
+        ]
         if activate:
             events.append(RulesActivated(cause_id=f"{version}.on", book="toy", book_version=version, **told))
         for n, event in enumerate(events):

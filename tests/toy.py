@@ -1,9 +1,9 @@
 """A small service for tests of the engine, in the shape of a real one: gather, decide, apply, clocks.
 
 It counts the submissions of each identity and tells the state of that person on a compacted topic. What a submission
-says decides its fate: `drop`, `dead`, `poison` (deciding raises), `refused` and `divided` (PostgreSQL refuses the data),
-`large` (its event is too large for the log), `remind` (a due row one hour later). An activity waits until its identity is
-known, and counts too.
+says decides its fate: `drop`, `dead`, `poison` (deciding raises), `refused`, `divided` (PostgreSQL refuses the data),
+`large` (its event does not fit on the log), `remind` (a due row one hour later). An activity waits until its identity
+is known, and counts too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,6 +26,7 @@ from schemas.topics import (
     RULES_PUBLISHED,
     Topic,
     destination_outcomes,
+    source_topic,
 )
 from services.runtime.postgres import Cursor, select
 from services.runtime.service import Call, Clock, Published, Service
@@ -33,7 +34,8 @@ from services.runtime.transport import Message
 from services.runtime.verdict import Context, Dead, Drop, Emit, Incoming, Outgoing, Verdict, Wait, outgoing
 
 FOREIGN = destination_outcomes("toy")
-INPUTS = (LEADS_RECEIVED, ACTIVITIES_RECEIVED, FOREIGN)
+PLATFORM = source_topic("toy")
+INPUTS = (LEADS_RECEIVED, ACTIVITIES_RECEIVED, FOREIGN, PLATFORM)
 TOPICS: tuple[Topic, ...] = (*INPUTS, PEOPLE_CHANGED, DEADLETTERS, RULES_PUBLISHED)
 START = datetime.fromisoformat("2026-03-02T09:00:00+00:00")
 PATIENCE = timedelta(hours=1)
@@ -159,10 +161,9 @@ def remind(cursor: Cursor, context: Context) -> Sequence[Outgoing]:
 
 def claim(cursor: Cursor, context: Context) -> Sequence[str]:
     """Errands nobody has answered, with a lease of a minute."""
-    rows = select(
-        cursor, "UPDATE errand SET leased_until = %s WHERE answer IS NULL AND coalesce(leased_until, '-infinity') <= %s "
-        "RETURNING id", (context.now + timedelta(minutes=1), context.now))  # fmt: skip
-    return [row[0] for row in rows]
+    sql = """UPDATE errand SET leased_until = %s
+        WHERE answer IS NULL AND coalesce(leased_until, '-infinity') <= %s RETURNING id"""
+    return [row[0] for row in select(cursor, sql, (context.now + timedelta(minutes=1), context.now))]
 
 
 def record(cursor: Cursor, errand: str, answer: str, _: Context) -> Sequence[Outgoing]:

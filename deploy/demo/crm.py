@@ -1,4 +1,4 @@
-"""A sample CRM, to copy from: keeps the leads that are its own, and reports what became of them.
+"""A sample CRM, to copy from: keeps the leads that are its own, and reports what became of them; SIGTERM ends it.
 
 Keep the highest `version` per lead, for records may come twice and in another order. A lead is yours while its state is
 `assigned` and its owner's destination is you; any other state, or no value: not yours any more.
@@ -25,12 +25,11 @@ Reports = list[tuple[str, dict[str, Any]]]
 
 
 def story(lead_id: str, attempt: int) -> Reports:
-    """What this owner will report of a lead, in order: the same whenever it is asked."""
+    """What this owner will report of a lead, in order, always the same; a few get no answer and go to a colleague."""
     luck = uuid.uuid5(uuid.NAMESPACE_OID, f"{lead_id}/{attempt}").int
     talks: Reports = [("lead.stage_changed", {"stage": stage}) for stage in ("contacted", "proposal")]
     ends: Reports = [("lead.won", {"value": 500 + luck % 24_000, "currency": "EUR"}), ("lead.lost", {"reason": "dear"})]
-    answers = [("lead.accepted", {}), *talks[: luck // 100 % 3], *ends[luck // 300 % 7 :][:1]]
-    return answers if luck % 100 >= 7 else []  # nobody answers: the router will give it to a colleague
+    return [] if luck % 100 < 7 else [("lead.accepted", {}), *talks[: luck // 100 % 3], *ends[luck // 300 % 7 :][:1]]
 
 
 def take(db: sqlite3.Connection, record: Any, me: argparse.Namespace) -> None:
@@ -41,8 +40,8 @@ def take(db: sqlite3.Connection, record: Any, me: argparse.Namespace) -> None:
     lead = json.loads(record.value)
     owner = lead.get("owner") or {}
     mine = lead["state"] == "assigned" and owner.get("destination") == me.destination
-    rep, due = owner.get("rep_id"), time.time() + me.pace
-    db.execute(KEEP, (lead["lead_id"], lead["version"], mine, rep, lead["attempt"], due))
+    due = time.time() + me.pace
+    db.execute(KEEP, (lead["lead_id"], lead["version"], mine, owner.get("rep_id"), lead["attempt"], due))
 
 
 def report(db: sqlite3.Connection, outcomes: KafkaProducer, me: argparse.Namespace) -> None:
@@ -69,13 +68,13 @@ if __name__ == "__main__":
     leads = KafkaConsumer("leads.assigned.v1", bootstrap_servers=me.kafka, **group)
     outcomes, db = KafkaProducer(bootstrap_servers=me.kafka, acks="all"), sqlite3.connect(me.file)
     db.execute(TABLE)
-    stop: list[int] = []
-    for asked in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(asked, lambda number, _: stop.append(number))
-    while not stop:
-        for record in sum(leads.poll(timeout_ms=200, max_records=2000).values(), []):
-            take(db, record, me)
+    asked_to_stop: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: asked_to_stop.append(number))
+    while not asked_to_stop:
+        for batch in leads.poll(timeout_ms=200, max_records=2000).values():
+            for record in batch:
+                take(db, record, me)
         report(db, outcomes, me)
         db.commit()
         leads.commit()
-    leads.close()
+    leads.close(timeout_ms=3000)

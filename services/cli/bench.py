@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ from rich.table import Table
 
 from deploy.embedded.errors import EmbeddedError
 from services.cli.benches.chain import chain
+from services.cli.benches.intake import intake
 from services.cli.benches.latency import burst, latency
 
 app = typer.Typer(no_args_is_help=True, help="Figures on this machine. Example: caudal bench chain --leads 50000")
@@ -49,11 +51,23 @@ def burst_command(leads: Annotated[int, typer.Option(min=100)] = 10_000, as_json
     show(lambda: burst(leads), as_json)
 
 
-def show(measure: object, as_json: bool) -> None:
+@app.command(name="intake")
+def intake_command(
+    seconds: Annotated[int, typer.Option(min=1)] = 20,
+    connections: Annotated[int, typer.Option(min=1, max=1000)] = 32,
+    as_json: Json = False,
+) -> None:
+    """Single posts answered after the broker's acknowledgement.
+
+    Example: caudal bench intake --seconds 20
+    """
+    show(lambda: intake(seconds, connections), as_json)
+
+
+def show(measure: Callable[[], dict[str, object]], as_json: bool) -> None:
     """Measure and print, as JSON or as a table."""
-    assert callable(measure)  # noqa: S101
     try:
-        figures: dict[str, object] = measure()
+        figures = measure()
     except EmbeddedError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None

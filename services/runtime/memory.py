@@ -108,7 +108,7 @@ class MemoryLog:
             self.changed.notify_all()
 
     def membership(self, group: str, member: str) -> tuple[int, dict[Partition, int]] | None:
-        """The group's generation, and this member's partitions with their committed offsets; None if it is no member."""
+        """The group's generation, and this member's partitions with their committed offsets; None for no member."""
         state = self._groups[group]
         if member not in state.members:
             return None

@@ -48,11 +48,15 @@ def side(request: pytest.FixtureRequest) -> Iterator[Side]:
     made.producer.close()
 
 
+def _names(topics: list[Topic]) -> tuple[str, str, str]:
+    return topics[0].name, topics[1].name, topics[2].name
+
+
 def _memory(topics: list[Topic]) -> Side:
     log = MemoryLog(lambda: datetime.now(UTC), topics, PARTITIONS)
     return Side(
         lambda group, member: MemoryConsumer(log, group, [topics[0].name], member), MemoryProducer(log),
-        lambda names, start=None: MemoryReader(log, names, start), *(t.name for t in topics))  # fmt: skip
+        lambda names, start=None: MemoryReader(log, names, start), *_names(topics))  # fmt: skip
 
 
 def _kafka(servers: str, topics: list[Topic]) -> Side:
@@ -60,7 +64,7 @@ def _kafka(servers: str, topics: list[Topic]) -> Side:
     return Side(
         lambda group, member: real.GroupConsumer(servers, f"{topics[0].name}.{group}", [topics[0].name], member=None),
         real.LogProducer(servers, "contract"),
-        lambda names, start=None: real.Reader(servers, names, start), *(t.name for t in topics))  # fmt: skip
+        lambda names, start=None: real.Reader(servers, names, start), *_names(topics))  # fmt: skip
 
 
 def message(topic: str, key: str, text: str = "{}", headers: tuple[tuple[str, bytes], ...] = ()) -> Message:
@@ -108,7 +112,7 @@ def test_a_poll_brings_no_more_than_asked_for_and_nothing_after_the_timeout(side
     assert consumer.poll(0.2, 10) == []
     assert 0.15 < time.monotonic() - started < 3
     side.write(*(message(side.topic, str(n)) for n in range(50)))
-    sizes = []
+    sizes: list[int] = []
     while sum(sizes) < 50:
         sizes.append(len(consumer.poll(1, 10)))
     assert max(sizes) <= 10

@@ -16,7 +16,7 @@ from services.runtime.postgres import Cursor
 from services.runtime.transport import Message
 from services.runtime.verdict import Context, Incoming
 from tests.rig import GROUP, OF_TWO_WORKERS, Rig, crash, quiet, shared_people, told_once
-from tests.toy import FOREIGN, INPUTS, World, activity, apply, gather, submission, toy
+from tests.toy import FOREIGN, INPUTS, PLATFORM, World, activity, apply, gather, submission, toy
 
 __all__ = ["quiet"]
 
@@ -258,7 +258,7 @@ def test_an_event_that_waits_on_a_topic_that_is_read_no_more_is_no_harm_to_other
 
 
 def test_an_event_whose_patience_is_just_ending_is_not_applied_as_well(rig: Rig) -> None:
-    """The clock has claimed it, uncommitted, when its id becomes known: the creator waits for the clock, and meets it not."""
+    """The clock has claimed it, uncommitted, when its id becomes known: the creator waits for the clock."""
     rig.write(activity("ana"))
     rig.run()
     rig.write(submission("ana"))
@@ -321,6 +321,12 @@ def test_rubbish_of_every_kind_on_a_topic_that_others_write_ends_as_a_dead_lette
     rig.run()
     assert len(rig.letters()) == 8
     assert rig.inbox() == {"dead": 8}
+
+
+def test_an_event_that_others_call_a_tombstone_is_handled_like_any_other(rig: Rig) -> None:
+    rig.write(Message(PLATFORM.name, b"k", b"{}", (("ce_type", b"tombstone"),)))
+    rig.run()
+    assert rig.inbox() == {"dropped": 1}
 
 
 def test_a_trace_that_others_made_up_cannot_break_what_waits_to_be_published(rig: Rig) -> None:

@@ -99,7 +99,7 @@ def test_a_partition_whose_records_retention_has_taken_counts_as_caught_up_with(
 
 def test_new_partitions_of_a_topic_are_read_and_counted_without_a_restart(rig: Rig) -> None:
     rig.write(submission("ana"))
-    grown = []
+    grown: list[int] = []
 
     def grow() -> None:
         if not grown:

@@ -1,4 +1,4 @@
-"""The engine, DESIGN §4 points 4 and 5: fences, and compacted topics that never end stale. Memory log, real PostgreSQL."""
+"""The engine, DESIGN §4 points 4, 5: fences; compacted topics that never end stale. Memory log, real PostgreSQL."""
 
 import threading
 from collections.abc import Callable
@@ -26,7 +26,12 @@ def rig(database: str) -> Rig:
 def once(action: Callable[[], object]) -> Callable[[], None]:
     """The action, the first time only."""
     left = [action]
-    return lambda: left.pop()() and None if left else None
+
+    def act() -> None:
+        if left:
+            left.pop()()
+
+    return act
 
 
 def take_over(rig: Rig, name: str = "b", faults: Faults | None = None) -> Callable[[], None]:
@@ -170,7 +175,7 @@ def test_two_workers_that_publish_in_the_wrong_order_leave_the_later_state_on_th
     rig.run("a")
     rig.write(submission(OF_TWO_WORKERS, n=2), activity(OF_TWO_WORKERS))
     two_workers(rig)
-    rig.run("a", Faults("before_produce", 1, lambda: rig.run("b") and None))
+    rig.run("a", Faults("before_produce", 1, once(lambda: rig.run("b"))))
     assert rig.people() == {OF_TWO_WORKERS: (2, 3)}
     assert rig.told() == {OF_TWO_WORKERS: (2, 3)}
     assert told_once(rig)

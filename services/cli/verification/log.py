@@ -19,7 +19,7 @@ from schemas.events.outcomes import Outcome
 from schemas.events.people import ConsentChanged, PersonChanged
 from schemas.events.touches import Touch
 from schemas.topics import Topic
-from services.cli.verification.rows import Rows
+from services.cli.verification.rows import NULL, Rows, escaped
 from services.runtime.decode import Decoder, Entry
 from services.runtime.kafka import Reader
 from services.runtime.postgres import Cursor, load_queries, select
@@ -87,21 +87,24 @@ def digest(event_type: str, key: bytes, value: bytes | None) -> int:
     return int.from_bytes(blake2b(event, digest_size=8).digest(), "big", signed=True)
 
 
-def as_uuid(name: str | None) -> str | None:
+def as_uuid(name: str) -> str:
     """An id as a UUID: itself where it is one in our form, else one made of it."""
-    if name is None or _UUID(name):
+    if _UUID(name):
         return name
     return md5(name.encode(errors="replace"), usedforsecurity=False).hexdigest()
 
 
 def _note(rows: Rows, event: Incoming, at_ms: int, sum64: int) -> None:
     data = event.data
-    rows.add(
-        "log_record", event.topic, event.partition, event.offset, at_ms, event.key[:200], event.type[:200],
-        event.source[:200], as_uuid(event.id), event.inbox_id, event.day, getattr(data, "version", None),
-        as_uuid(getattr(data, "cause_id", None)), getattr(data, "due_at", None), getattr(data, "applied_until", None),
-        sum64,
-    )  # fmt: skip
+    cause, version = getattr(data, "cause_id", None), getattr(data, "version", NULL)
+    due_at, until = getattr(data, "due_at", None) or NULL, getattr(data, "applied_until", None) or NULL
+    event_id = event.id if event.id == event.inbox_id else as_uuid(event.id)
+    rows.add_line(
+        "log_record",
+        f"{event.topic}\t{event.partition}\t{event.offset}\t{at_ms}\t{escaped(event.key[:200])}\t"
+        f"{escaped(event.type[:200])}\t{escaped(event.source[:200])}\t{event_id}\t{event.inbox_id}\t{event.day}\t"
+        f"{version}\t{as_uuid(cause) if cause else NULL}\t{due_at}\t{until}\t{sum64}",
+    )
 
 
 def _recall_one(

@@ -74,9 +74,7 @@ def examine(
             "told": told_by(services, evidence.topics), "writers": [f"caudal/{s.name}" for s in services],
             "state": carrying_state(services), "taken_ms": taken_ms, "since_ms": taken_ms - SPAN_MS,
         }  # fmt: skip
-        if rules.gaps(cursor, known):
-            log.recall(cursor, Rows(cursor), STATE_TOPICS)
-        rules.check(cursor, services, known, report)
+        rules.check(cursor, services, known, lambda: log.recall(cursor, Rows(cursor), STATE_TOPICS), report)
         report.add(touches.RULE, touches.TEXT, touches.unwanted(cursor, evidence.books))
         found = compacted.stale(cursor, services, taken_ms)
         mended = mend(found) if mend else ()

@@ -8,6 +8,7 @@ from io import StringIO
 from services.runtime.postgres import Cursor
 
 PIECE = 20_000
+NULL = "\\N"
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\x00": "\ufffd"})
 
 
@@ -20,8 +21,12 @@ class Rows:
 
     def add(self, table: str, *columns: object) -> None:
         """One row, its columns in the table's order. None is NULL."""
+        self.add_line(table, "\t".join(map(_text, columns)))
+
+    def add_line(self, table: str, line: str) -> None:
+        """One row as COPY reads it, its columns separated by tabs: where a million rows come, half the time."""
         lines = self._lines[table]
-        lines.append("\t".join(map(_text, columns)))
+        lines.append(line)
         if len(lines) == PIECE:
             self._send(table)
 
@@ -35,8 +40,10 @@ class Rows:
         self._cursor.copy_expert(f"COPY pg_temp.{table} FROM STDIN", StringIO("\n".join(lines) + "\n"))
 
 
-def _text(value: object) -> str:
-    if value is None:
-        return "\\N"
-    text = value if isinstance(value, str) else str(value)
+def escaped(text: str) -> str:
+    """A text as COPY reads it."""
     return text if text.isprintable() and "\\" not in text else text.translate(_ESCAPES)
+
+
+def _text(value: object) -> str:
+    return NULL if value is None else escaped(value if isinstance(value, str) else str(value))

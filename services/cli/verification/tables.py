@@ -83,11 +83,13 @@ def note_states(cursor: Cursor, rows: Rows, services: Sequence[Service]) -> None
         for topic, published in service.published.items():
             keys = [row[0] for row in select(cursor, SQL[KEYS[topic]])]
             with schema_of(cursor, service.name):
+                cursor.execute(SQL["by_index"])
                 for page in (keys[i : i + PAGE] for i in range(0, len(keys), PAGE)):
                     for state in published(cursor, dict.fromkeys(page, 0)):
                         value = None if state.value is None else state.value.encode()
                         sum64 = digest(state.type, state.key.encode(), value)
                         rows.add("told_state", topic, state.key, state.version, sum64)
+                cursor.execute(SQL["by_any_way"])
     rows.send()
 
 

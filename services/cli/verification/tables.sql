@@ -67,6 +67,14 @@ FETCH 5000 FROM kept
 -- No more of them.
 CLOSE kept
 
+-- name: by_index
+-- Look rows up by their keys, page after page, instead of reading the whole table for each page.
+SET LOCAL enable_seqscan = off
+
+-- name: by_any_way
+-- Plan freely again.
+SET LOCAL enable_seqscan = on
+
 -- name: figures
 -- What there is.
 SELECT
@@ -86,7 +94,8 @@ SELECT
     (SELECT count(*) FROM router.lead WHERE state = 'closed') AS closed,
     (SELECT count(DISTINCT id) FROM log_touch WHERE type = 'touch.sent') AS mails_sent,
     (SELECT count(*) FROM nurture.step WHERE uncertain) AS mails_uncertain,
-    (SELECT count(*) - count(DISTINCT (topic, inbox_id)) FROM log_record) AS repeated_records,
+    (SELECT count(*) FROM log_record)
+        - (SELECT count(*) FROM (SELECT FROM log_record GROUP BY topic, inbox_id) s) AS repeated_records,
     (SELECT coalesce(sum(greatest(0, e.end_offset - r.applied)), 0) FROM reader r
         JOIN (SELECT topic, partition, max(record_offset) + 1 AS end_offset FROM log_record GROUP BY 1, 2) e
         USING (topic, partition))::bigint AS lag
