@@ -51,7 +51,7 @@ def running() -> Installation:
 
 
 def installation_secret(folder: Path) -> str:
-    """The installation's secret: `CAUDAL_SECRET`, else made once and kept beside the data, readable by the owner only."""
+    """The installation's secret: `CAUDAL_SECRET`, else made once and kept beside the data for its owner alone."""
     if given := os.environ.get("CAUDAL_SECRET"):
         return given
     file = folder / "secret"

@@ -44,7 +44,8 @@ class GroupConsumer:
         with _kafka("joining the group"):
             self._client = KafkaConsumer(
                 *topics, bootstrap_servers=servers.split(","), group_id=group, group_instance_id=member,
-                client_id=member or group, metrics_enabled=False, enable_auto_commit=False, auto_offset_reset="earliest",
+                client_id=member or group, metrics_enabled=False,
+                enable_auto_commit=False, auto_offset_reset="earliest",
                 session_timeout_ms=session_ms, heartbeat_interval_ms=500, max_poll_interval_ms=30_000,
                 request_timeout_ms=max(REQUEST_MS, session_ms) + 1000, fetch_max_wait_ms=500,
                 reconnect_backoff_max_ms=RECONNECT_MS,

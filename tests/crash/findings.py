@@ -11,7 +11,7 @@ from schemas.topics import DEADLETTERS, LEADS_ASSIGNED, LEADS_RECEIVED, destinat
 from services.cli.verification.oracle import verify
 from services.runtime.kafka import Reader
 from services.runtime.transport import Record
-from tests.crash.gauges import quiet
+from tests.crash.gauges import mails, quiet
 from tests.crash.harness import Stand
 
 POISON = frozenset(("no_event_id", "empty", "schema", "unknown_type", "data_refused", "id_reused"))
@@ -25,7 +25,7 @@ def judge(stand: Stand) -> None:
     stand.say("verify: " + " ".join(f"{name}={value}" for name, value in report.figures.items()))
     for violation in report.violations:
         stand.trouble(f"{violation.rule}: {violation.text}: {len(violation.ids)} times, as {violation.ids[:3]}")
-    for text in (*_buried(stand), *_taken_away(stand)):
+    for text in (*_buried(stand), *_taken_away(stand), *_mailed_twice(stand)):
         stand.trouble(text)
 
 
@@ -64,3 +64,12 @@ def _taken_away(stand: Stand) -> Iterator[str]:
         if accepted.get((told["lead_id"], told["previous_owner"]), due_ms) < due_ms:
             yield f"lead {told['lead_id']} was taken from {told['previous_owner']}, who had accepted it in time"
     stand.say(f"{clocks} leads went on because nobody answered in time; {len(accepted)} acceptances")
+
+
+def _mailed_twice(stand: Stand) -> Iterator[str]:
+    """A mail goes out twice at most once for each death of nurture."""
+    taken = mails(stand)
+    twice, deaths = taken["mails"] - taken["message_ids"], stand.killed["nurture"]
+    stand.say(f"{taken['mails']} mails, {twice} of them for the second time after {deaths} deaths of nurture")
+    if twice > deaths:
+        yield f"{twice} mails went out twice, after {deaths} deaths of nurture"

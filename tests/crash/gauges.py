@@ -24,6 +24,7 @@ QUIET_S = 8.0
 DONE = {service: f"SELECT topic, partition, coalesce(next_offset, 0) FROM {service}.fence" for service in WORKERS}
 LONGEST_WAIT = """SELECT coalesce(max(extract(epoch FROM clock_timestamp() - query_start)), 0) FROM pg_stat_activity
 WHERE wait_event_type = 'Lock' AND application_name LIKE 'caudal-%'"""
+OPEN_STEPS = "SELECT count(*) FROM nurture.step WHERE act_at IS NOT NULL"
 TOPICS = [topic.name for topic in all_topics((), ("crm",))]
 
 
@@ -82,7 +83,7 @@ def quiet(stand: Stand, seconds: float) -> bool:
         now = dict(ends(stand))
         applied = done(stand)
         behind = any(offset < now.get(place, 0) for offsets in applied.values() for place, offset in offsets.items())
-        if now != seen or behind:
+        if now != seen or behind or rows(stand, OPEN_STEPS)[0][0]:
             seen.clear()
             seen.update(now)
             since = time.monotonic()
@@ -92,13 +93,16 @@ def quiet(stand: Stand, seconds: float) -> bool:
     return stand.until(still, seconds, "everything is applied")
 
 
+def mails(stand: Stand) -> dict[str, int]:
+    """Mails that the mail server took, and their different Message-IDs."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{stand.here.ports.mailbox}/count", timeout=5) as answer:
+        return dict(json.load(answer))
+
+
 def effects(stand: Stand) -> dict[str, Any]:
     """Everything that a replay must leave as it is: ends of topics, mails taken, facts counted."""
-    url = f"http://127.0.0.1:{stand.here.ports.mailbox}/count"
-    with urllib.request.urlopen(url, timeout=5) as answer:
-        mails = json.load(answer)["mails"]
     facts = rows(stand, "SELECT count(*) FROM analytics.inbox")[0][0]
-    return {"mails": mails, "facts": facts} | {f"{t}/{p}": end for (t, p), end in ends(stand).items()}
+    return {"mails": mails(stand)["mails"], "facts": facts} | {f"{t}/{p}": end for (t, p), end in ends(stand).items()}
 
 
 class Waits:

@@ -28,6 +28,8 @@ from services.cli.installation import Installation
 from services.cli.up import WORKERS, children_of, prepare
 
 TICK_S = 0.05
+LEASE = {"CAUDAL_SMTP_TIMEOUT_S": "2", "CAUDAL_MAIL_LEASE_S": "20"}
+"""A mail that a dying worker had claimed goes out after 20 s instead of a minute; longer than any stop of a run."""
 HIT = re.compile(r"fault hit: (\S+) (\d+)")
 
 
@@ -40,7 +42,7 @@ class Stand:
     rng: random.Random
     specs: dict[str, Child] = field(default_factory=dict)
     workers: dict[str, Running] = field(default_factory=dict)
-    kills: int = 0
+    killed: Counter[str] = field(default_factory=Counter)
     hits: Counter[tuple[str, str]] = field(default_factory=Counter)
     stops: Counter[tuple[str, str]] = field(default_factory=Counter)
     troubles: list[str] = field(default_factory=list)
@@ -49,6 +51,11 @@ class Stand:
     began: float = field(default_factory=time.monotonic)
     _read_to: dict[str, int] = field(default_factory=dict)
     _names: int = 0
+
+    @property
+    def kills(self) -> int:
+        """Workers that died by SIGKILL."""
+        return self.killed.total()
 
     def say(self, text: str) -> None:
         """One line of the run's log."""
@@ -63,7 +70,7 @@ class Stand:
         """Two instances of each worker service."""
         where = Parts(self.here.kafka, self.here.postgres)
         for child in (c for name in WORKERS for c in children_of(name, where, self.here.ports, 2)):
-            self.specs[child.name] = child
+            self.specs[child.name] = replace(child, env={**child.env, **LEASE})
             self.start(child.name)
 
     def start(self, name: str, fault: str = "", *, fresh: bool = False) -> None:
@@ -82,7 +89,7 @@ class Stand:
         one = self.workers[name]
         end_group(one)
         one.process.wait()
-        self.kills += 1
+        self.killed[_service(name)] += 1
         self.say(f"killed {name}" + (" (comes back under another name)" if fresh else "") + (f", arms {fault}" * bool(fault)))
         self.start(name, fault, fresh=fresh)
 
@@ -110,8 +117,8 @@ class Stand:
             if one.process.poll() is None:
                 continue
             if one.process.returncode == -signal.SIGKILL and (point := self.fault_of(name)):
-                self.kills += 1
-                self.hits[name.rsplit("-", 1)[0], point] += 1
+                self.killed[_service(name)] += 1
+                self.hits[_service(name), point] += 1
                 self.say(f"hit {point} of {name}")
             else:
                 self.trouble(f"{name} ended by itself with {one.process.returncode}, see {one.log}")
@@ -161,6 +168,10 @@ class Stand:
         if self.load.process.returncode != 0:
             self.trouble(f"the load ended with {self.load.process.returncode}, see {self.load.log}")
         self.load = None
+
+
+def _service(instance: str) -> str:
+    return instance.rsplit("-", 1)[0]
 
 
 @contextmanager

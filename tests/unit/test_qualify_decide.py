@@ -130,9 +130,7 @@ def test_what_opens_no_lead_ends_with_its_reason(event: Incoming, event_type: st
     assert not world.leads
 
 
-@pytest.mark.parametrize(
-    ("event_type", "status"), [("lead.won", "won"), ("lead.lost", "lost")]
-)
+@pytest.mark.parametrize(("event_type", "status"), [("lead.won", "won"), ("lead.lost", "lost")])
 def test_a_closed_lead_makes_room_for_another(event_type: str, status: str) -> None:
     world = World()
     (opened,) = run(world, lead(1))

@@ -31,7 +31,7 @@ def latency(per_second: int, seconds: int) -> dict[str, object]:
 
 
 def burst(leads: int, size: int = 100) -> dict[str, object]:
-    """Post `leads` in batches of `size` as fast as intake takes them; how long after the first post is the last assigned?"""
+    """Post `leads` in batches of `size` without pause: how long after the first post is the last one assigned?"""
     with stand() as here:
         here.start("intake", *WORKERS)
         url, key = _address(here)
@@ -44,7 +44,8 @@ def burst(leads: int, size: int = 100) -> dict[str, object]:
         took = _until_assigned(here, "burst", leads)
         last = max(assigned for _, assigned in took.values()) / 1000
     return {
-        "leads": leads, "posted_s": round(posted - first, 2), "last_assigned_s": round(last - first, 2), **_figures(took),
+        "leads": leads, "posted_s": round(posted - first, 2), "last_assigned_s": round(last - first, 2),
+        **_figures(took),
     }  # fmt: skip
 
 
