@@ -182,7 +182,7 @@ def toy(*, books: bool = False, **changes: Any) -> Service:
         ),
         "books": {"toy": ToyRules} if books else {}, "for_ever": frozenset({LEADS_RECEIVED.name}),
     }  # fmt: skip
-    return Service("toy", INPUTS, **(parts | changes))
+    return Service("toy", **({"inputs": INPUTS} | parts | changes))
 
 
 def submission(who: str, wish: str = "", n: int = 0, *, body: str = "body", repair: int = 0) -> Message:

@@ -140,7 +140,8 @@ class KafkaGateway:
                 producer = producer or KafkaProducer(
                     bootstrap_servers=self._servers.split(","), client_id=self._client_id, acks="all",
                     partitioner=KeyPartitioner(), linger_ms=_LINGER_MS, batch_size=131_072,
-                    delivery_timeout_ms=_DELIVERY_MS, request_timeout_ms=_REQUEST_MS, max_block_ms=_BLOCK_MS, bootstrap_timeout_ms=5000,
+                    delivery_timeout_ms=_DELIVERY_MS, request_timeout_ms=_REQUEST_MS,
+                    max_block_ms=_BLOCK_MS, bootstrap_timeout_ms=5000,
                     reconnect_backoff_max_ms=1000, allow_auto_create_topics=False, metrics_enabled=False,
                 )  # fmt: skip
                 for topic in self._topics:

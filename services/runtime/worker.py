@@ -140,7 +140,8 @@ class Worker:
         for r in reversed(records):
             self._polled[r.topic, r.partition] = r.offset
         if self._sync(self._consumer.assignment()):
-            mine = [r for r in records if (r.topic, r.partition) in self._held.keys() & self._polled.keys()]
+            ours = self._held.keys() & self._polled.keys()
+            mine = [r for r in records if (r.topic, r.partition) in ours]
             if mine:
                 self._cycle([self.batches.decoder.entry(r) for r in mine])
             elif not records:

@@ -11,7 +11,7 @@ from services.runtime.faults import Faults
 from services.runtime.service import Service
 from services.runtime.transport import Message, Record
 from services.runtime.verdict import Context, Incoming, Verdict
-from tests.rig import GROUP, OF_TWO_WORKERS, Rig, crash, quiet, told_once
+from tests.rig import GROUP, OF_TWO_WORKERS, Crash, Rig, crash, quiet, told_once
 from tests.toy import INPUTS, World, activity, decide, submission
 
 POINTS = ["in_transaction", "after_db", "before_produce", "after_produce", "after_commit"]
@@ -77,7 +77,9 @@ def test_a_replay_from_the_first_offset_emits_nothing(rig: Rig) -> None:
 @pytest.mark.parametrize("point", POINTS)
 def test_after_a_crash_anywhere_a_successor_brings_the_effect_exactly_once(rig: Rig, point: str, passage: int) -> None:
     rig.write(*some(30), submission("ben", "dead"))
-    rig.run("a", Faults(point, passage, crash), batch_size=10)
+    with pytest.raises(Crash):
+        rig.worker("a", Faults(point, passage, crash), batch_size=10).run()
+    rig.bury("a")
     rig.run("b", batch_size=10)
     assert told_once(rig)
     assert sum(submissions for submissions, _ in rig.people().values()) == 30

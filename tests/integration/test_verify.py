@@ -21,7 +21,8 @@ from services.cli.__main__ import app
 from services.cli.installation import Installation
 from services.cli.ports import Ports
 from services.cli.sending import Ledger
-from services.cli.verification import log, oracle
+from services.cli.verification import compacted, log, oracle, touches
+from services.cli.verification import rules as queries
 from services.cli.verification.quiet import until_quiet
 from services.cli.verification.report import Report, Violation
 from services.cli.verification.workers import group, workers
@@ -382,3 +383,10 @@ def test_a_table_shows_at_most_five_ids_and_json_all() -> None:
         console.print(report.as_tables())
     assert "lead 4" in shown.get()
     assert not any(text in shown.get() for text in ("lead 5", "never_broken"))
+
+
+def test_every_rule_has_a_planted_fault() -> None:
+    families = (*queries.FAMILIES, queries.PER_SERVICE)
+    names = {name for family in families for name, _, _ in queries.queries(family)}
+    elsewhere = {"acknowledged_lost", "offset_ahead_of_fence"}
+    assert names | {touches.RULE, compacted.RULE, "aggregate_differs"} == {*IN_TABLES, *ON_THE_LOG, *elsewhere}

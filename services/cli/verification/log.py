@@ -146,7 +146,7 @@ def _assignment(rows: Rows, event: Incoming, data: Assignment) -> None:
 def _touch(rows: Rows, event: Incoming, data: Any) -> None:
     if isinstance(data, Touch):
         rows.add("log_touch", event.inbox_id, event.type, data.enrolment_id, data.step, data.sequence,
-                 data.rules_version, data.applied_until)  # fmt: skip
+                 data.rules_version, data.applied_until, event.timestamp)  # fmt: skip
         rows.add("due_row", derived_id(data.enrolment_id, "step", data.step))
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 
 from schemas.topics import LEADS_ASSIGNED, LEADS_QUALIFIED, PEOPLE_CHANGED, PEOPLE_CONSENTS, Topic
 from services.analytics import recount
@@ -49,9 +50,7 @@ def verify(here: Installation, *, wait: bool, repair: bool = False, timeout_s: f
     if wait:
         lagging = until_quiet(here.kafka, here.postgres, services, timeout_s)
         report.add("not_quiet", f"still on its way after {timeout_s:.0f} s", lagging)
-    mend: Repair | None = None
-    if repair:
-        mend = lambda found: compacted.repair(here.kafka, here.postgres, services, found)  # noqa: E731
+    mend = partial(compacted.repair, here.kafka, here.postgres, services) if repair else None
     catalogue = topics()
     evidence = Evidence(
         acknowledged=acknowledged(here.ledger),

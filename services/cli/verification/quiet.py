@@ -42,7 +42,7 @@ def _lagging(servers: str, session: Session, reader: Reader, services: Sequence[
 def _behind(servers: str, cursor: Cursor, service: Service, ends: Mapping[Partition, int]) -> list[str]:
     said, fenced = group_offsets(servers, group(service)), fences(cursor, service)
     inputs = {topic.name for topic in service.inputs}
-    lag = sum(end - max(said.get(p, 0), fenced.get(p) or 0) for p, end in ends.items() if p[0] in inputs)
+    lag = sum(max(0, end - max(said.get(p, 0), fenced.get(p) or 0)) for p, end in ends.items() if p[0] in inputs)
     with schema_of(cursor, service.name):
         unpublished = select(cursor, SQL["unpublished"])
     texts = [f"group {group(service)} is {lag} records behind"] if lag else []

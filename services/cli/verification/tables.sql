@@ -17,7 +17,7 @@ CREATE TEMP TABLE log_assignment (
 ) ON COMMIT DROP;
 CREATE TEMP TABLE log_touch (
     id uuid, type text, enrolment_id text COLLATE "C", step int, sequence text, rules_version text,
-    applied_until timestamptz
+    applied_until timestamptz, at timestamptz
 ) ON COMMIT DROP;
 CREATE TEMP TABLE log_consent (
     address text COLLATE "C", channel text, purpose text, version int, state text, decided_at timestamptz, cause uuid

@@ -6,8 +6,8 @@ SELECT enrolment_id || ' step ' || step FROM log_touch GROUP BY enrolment_id, st
 -- what became of a step is told otherwise than nurture's table says, or not at all
 SELECT DISTINCT s.enrolment_id || ' step ' || s.step || ': ' || s.state FROM nurture.step s
 LEFT JOIN log_touch t ON t.enrolment_id = s.enrolment_id::text AND t.step = s.step
-WHERE s.claimed_at >= to_timestamp(%(since_ms)s / 1000) AND CASE
-  WHEN t.id IS NOT NULL THEN t.type <> 'touch.' || s.state
+WHERE (s.claimed_at IS NULL OR s.claimed_at >= to_timestamp(%(since_ms)s / 1000)) AND CASE
+  WHEN t.id IS NOT NULL THEN t.type <> 'touch.' || s.state AND t.at <= to_timestamp(%(taken_ms)s / 1000.0)
   ELSE s.state IN ('sent', 'failed') AND NOT EXISTS (
     SELECT FROM nurture.outbox o WHERE position(s.enrolment_id::text IN o.frame) > 0) END
 
