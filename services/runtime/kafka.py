@@ -211,7 +211,7 @@ class LogProducer:
                 with _kafka("producing"):
                     self._hand_over(chunk, may_send, futures)
         finally:
-            failed = _settle(futures)
+            failed = settle(futures, DELIVERY_MS / 1000 + 1)
         if failed:
             raise Unavailable(f"Kafka acknowledged all but {failed} of {len(messages)} records")
 
@@ -229,12 +229,16 @@ class LogProducer:
                 self._client.close(timeout=3)
 
 
-def _settle(futures: Sequence[Any]) -> int:
-    """Wait for every future; how many failed."""
-    failed = 0
+def settle(futures: Sequence[Any], within_s: float) -> int:
+    """Wait for all futures, together no longer than this; how many failed.
+
+    When a broker dies the client forgets some of its futures: each of those would cost its own timeout, and a worker
+    that waits for hundreds of them keeps its whole group from rebalancing.
+    """
+    failed, deadline = 0, time.monotonic() + within_s
     for future in futures:
         try:
-            future.get(timeout=DELIVERY_MS / 1000 + 1)
+            future.get(timeout=max(0.0, deadline - time.monotonic()))
         except (KafkaError, OSError, AssertionError) as error:
             failed += 1
             if failed == 1:
