@@ -42,7 +42,7 @@ def day(leads: int = 5000, number: int = 1) -> list[Parcel]:
     written = letters(rng, leads, number)
     posts = [parcel for letter in written if letter.source != "fair" for parcel in _posted(rng, letter)]
     lists = _lists([letter for letter in written if letter.source == "fair"])
-    return sorted([*posts, *lists, *_poison(rng)], key=lambda parcel: parcel.at)
+    return sorted([*posts, *lists, *_poison(rng, number)], key=lambda parcel: parcel.at)
 
 
 def _posted(rng: random.Random, letter: Letter) -> Iterator[Parcel]:
@@ -70,10 +70,10 @@ def _lists(written: Sequence[Letter]) -> Iterator[Parcel]:
             yield Parcel(hour * 3600, "fair", CSV, text.getvalue().encode("utf-8-sig"), "list", len(rows))
 
 
-def _poison(rng: random.Random) -> Iterator[Parcel]:
-    """What no program should send, and some do."""
+def _poison(rng: random.Random, number: int) -> Iterator[Parcel]:
+    """What no program should send, and some do; with blanks behind it, so that another day's is no repeat."""
     for line in text_of("poison.jsonl").splitlines():
         row = json.loads(line)
         piece, times = row.get("repeat", (row.get("body", ""), 1))
         body = base64.b64decode(row["base64"]) if "base64" in row else (piece * times).encode()
-        yield Parcel(moment(rng), row["to"], row.get("type", JSON), body, "poison")
+        yield Parcel(moment(rng), row["to"], row.get("type", JSON), body + b" " * (number - 1), "poison")

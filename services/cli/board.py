@@ -92,9 +92,10 @@ class Board:
             "dead letters": f"{now.dead_letters:,}",
         }
         table = Table.grid(padding=(0, 2))
+        table.add_row("", ProgressBar(86_400, tally.at, width=50))
         for name, value in rows.items():
             table.add_row(Text(name, style="dim"), value)
-        return Group(ProgressBar(86_400, tally.at, width=60), table, Text("Ctrl-C ends it", style="dim"))
+        return Group(table, Text("Ctrl-C ends it", style="dim"))
 
 
 def _clock(seconds: float) -> str:

@@ -13,6 +13,7 @@ from services.runtime.kafka import Reader
 from services.runtime.transport import Record
 from tests.crash.gauges import mails, quiet
 from tests.crash.harness import Stand
+from tests.crash.scenarios import POINTS
 
 POISON = frozenset(("no_event_id", "empty", "schema", "unknown_type", "data_refused", "id_reused"))
 """Why the load's poison is refused."""
@@ -27,6 +28,17 @@ def judge(stand: Stand) -> None:
         stand.trouble(f"{violation.rule}: {violation.text}: {len(violation.ids)} times, as {violation.ids[:3]}")
     for text in (*_buried(stand), *_taken_away(stand), *_mailed_twice(stand)):
         stand.trouble(text)
+
+
+def all_hit(stand: Stand, times: int) -> None:
+    """Every fault point of every service was hit so many times."""
+    for service, points in POINTS.items():
+        stand.say(
+            f"{service} was hit at " + ", ".join(f"{point} {stand.hits[service, point]} times" for point in points)
+        )
+        for point in points:
+            if stand.hits[service, point] < times:
+                stand.trouble(f"{service} was hit {stand.hits[service, point]} times at {point}, wanted {times}")
 
 
 def _records(stand: Stand, topic: str) -> Iterator[Record]:

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import random
 import re
-import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import psutil
 
 from deploy.embedded.children import Children
-from deploy.embedded.home import locked_home
-from deploy.embedded.parts import Parts, prepare_parts
+from deploy.embedded.parts import Parts
 from deploy.embedded.process import Child, Running, end_group, start, stop
-from deploy.embedded.settings import EmbeddedSettings
-from services.cli import books
 from services.cli.installation import Installation
-from services.cli.up import WORKERS, children_of, prepare
+from services.cli.up import WORKERS, children_of
 
 TICK_S = 0.05
 LEASE = {"CAUDAL_SMTP_TIMEOUT_S": "2", "CAUDAL_MAIL_LEASE_S": "20"}
@@ -42,9 +34,9 @@ class Stand:
     rng: random.Random
     specs: dict[str, Child] = field(default_factory=dict)
     workers: dict[str, Running] = field(default_factory=dict)
+    plans: dict[str, list[str]] = field(default_factory=dict)
     killed: Counter[str] = field(default_factory=Counter)
     hits: Counter[tuple[str, str]] = field(default_factory=Counter)
-    stops: Counter[tuple[str, str]] = field(default_factory=Counter)
     troubles: list[str] = field(default_factory=list)
     load: Running | None = None
     loads: int = 0
@@ -74,8 +66,9 @@ class Stand:
             self.start(child.name)
 
     def start(self, name: str, fault: str = "", *, fresh: bool = False) -> None:
-        """Start an instance, with a fault armed; `fresh` as another static member, as if on another machine."""
-        spec = self.specs[name]
+        """Start an instance, armed with this fault or the next of its plan; `fresh` as another static member."""
+        spec, plan = self.specs[name], self.plans.get(name)
+        fault = fault or (plan.pop(0) if plan else "")
         if fresh:
             self._names += 1
             spec = replace(spec, env={**spec.env, "CAUDAL_WORKER": f"{spec.env['CAUDAL_WORKER']}-{self._names}"})
@@ -84,13 +77,15 @@ class Stand:
         self._read_to[name] = log.stat().st_size if log.exists() else 0
         self.workers[name] = start(replace(spec, env={**spec.env, "CAUDAL_FAULT": fault}), self.here.home)
 
-    def kill(self, name: str, fault: str = "", *, fresh: bool = False) -> None:
+    def kill(self, name: str, *, fresh: bool = False) -> None:
         """SIGKILL an instance and start it again at once."""
         one = self.workers[name]
         end_group(one)
         one.process.wait()
         self.killed[_service(name)] += 1
-        self.say(f"killed {name}" + (" (comes back under another name)" if fresh else "") + (f", arms {fault}" * bool(fault)))
+        self.say(
+            f"killed {name}" + (" (comes back under another name)" if fresh else "") + (f", arms {fault}" * bool(fault))
+        )
         self.start(name, fault, fresh=fresh)
 
     def restart(self, name: str, fault: str = "") -> None:
@@ -157,7 +152,9 @@ class Stand:
         self.loads += 1
         argv = (sys.executable, "-m", "tests.crash.load", "--run", f"crash{self.loads}",
                 "--first", str(self.loads * 200_000), "--per-s", str(per_s))  # fmt: skip
-        self.load = start(replace(next(iter(self.specs.values())), name=f"load-{self.loads}", argv=argv), self.here.home)
+        self.load = start(
+            replace(next(iter(self.specs.values())), name=f"load-{self.loads}", argv=argv), self.here.home
+        )
 
     def stop_load(self) -> None:
         """Let the last chunk be acknowledged, and say what was offered."""
@@ -172,42 +169,3 @@ class Stand:
 
 def _service(instance: str) -> str:
     return instance.rsplit("-", 1)[0]
-
-
-@contextmanager
-def running_stand(seed: int) -> Iterator[Stand]:
-    """A stand for the time of the block; its folder goes with it unless something was wrong."""
-    folder = Path(tempfile.mkdtemp(prefix="caudal-crash-"))
-    folder.chmod(0o755)  # PostgreSQL runs as another user where this process is root
-    before = os.environ.get("CAUDAL_HOME")
-    os.environ["CAUDAL_HOME"] = str(folder / "home")
-    stand: Stand | None = None
-    try:
-        with locked_home(folder / "home") as home:
-            children = Children(home)
-            try:
-                stand = _come_up(home, children, seed)
-                yield stand
-            finally:
-                if stand:
-                    stop([*stand.workers.values(), *([stand.load] if stand.load else [])], home)
-                children.stop(list(children.running))
-        if not stand.troubles and not os.environ.get("KEEP"):
-            shutil.rmtree(folder)
-    finally:
-        os.environ.pop("CAUDAL_HOME") if before is None else os.environ.update(CAUDAL_HOME=before)
-        if folder.exists():
-            print(f"kept for you to look at: {folder}", flush=True)
-
-
-def _come_up(home: Path, children: Children, seed: int) -> Stand:
-    where, specs = prepare_parts(home, EmbeddedSettings.model_construct())
-    children.start(specs)
-    children.wait_ready()
-    ports = prepare(where)
-    for book in ("routing", "nurture"):
-        books.publish(where.kafka, book, (Path(__file__).parent / f"{book}.yaml").read_text(), "crash")
-    mailbox, any_worker = (children_of(name, where, ports, 1)[0] for name in ("mailbox", "qualify"))
-    crm = replace(any_worker, name="crm", argv=(sys.executable, "-m", "tests.crash.crm"))
-    children.start([mailbox, crm])
-    return Stand(Installation(home, where.kafka, where.postgres, ports), children, random.Random(seed))

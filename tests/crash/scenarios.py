@@ -6,7 +6,6 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from itertools import zip_longest
 
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
@@ -42,15 +41,19 @@ def random_kills(stand: Stand, count: int) -> None:
 
 
 def fault_points(stand: Stand) -> None:
-    """Every fault point of every service once: an instance is killed, comes back armed, and dies at the point."""
-    columns = [[(service, point) for point in stand.rng.sample(points, len(points))] for service, points in POINTS.items()]
-    for together in zip_longest(*columns):
-        armed = [pair for pair in together if pair]
-        want = {pair: stand.hits[pair] + 1 for pair in armed}
-        for service, point in armed:
-            passage = stand.rng.randint(1, 4) if point in BATCH else 1
-            stand.kill(f"{service}-{stand.rng.randint(1, 2)}", f"{point}:{passage}")
-        stand.until(lambda want=want: all(stand.hits[p] >= n for p, n in want.items()), 90, f"{armed} are hit")
+    """Every fault point of every service once: both its instances die at one point after the other."""
+    want = {(service, point): stand.hits[service, point] + 1 for service in POINTS for point in POINTS[service]}
+    for service, points in POINTS.items():
+        shuffled = stand.rng.sample(points, len(points))
+        for n in (1, 2):
+            stand.plans[f"{service}-{n}"] = [_fault(stand, point) for point in shuffled[n - 1 :: 2]]
+    for name in sorted(stand.workers):
+        stand.kill(name)
+    stand.until(lambda: all(stand.hits[pair] >= times for pair, times in want.items()), 300, "every fault point is hit")
+
+
+def _fault(stand: Stand, point: str) -> str:
+    return f"{point}:{stand.rng.randint(1, 4) if point in BATCH else 1}"
 
 
 def stopped(stand: Stand, point: str) -> None:
@@ -60,8 +63,6 @@ def stopped(stand: Stand, point: str) -> None:
         stand.restart(name, f"stop@{point}:{stand.rng.randint(2, 5)}")
     if not stand.until(lambda: all(map(stand.stands_still, names)), 60, f"{names} stand still at {point}"):
         return
-    for name in names:
-        stand.stops[name.rsplit("-", 1)[0], point] += 1
     stand.say(f"stopped {', '.join(names)} at {point}")
     waits, until = Waits(), time.monotonic() + SESSION_S + 6
     while time.monotonic() < until:
