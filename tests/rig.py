@@ -1,6 +1,7 @@
 """A rig for the engine: workers of one service on the memory log and a real database, one step after the other."""
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -112,12 +113,16 @@ class Rig:
         return worker
 
     def run(self, name: str = "a", faults: Faults | None = None, **changes: Any) -> Worker:
-        """Run a worker until it is idle, or until it crashes: then the broker finds that it is gone."""
+        """Run a worker until it is idle (or 20 s are over), or until it crashes: then the broker finds that it is gone."""
         worker = self.worker(name, faults, **changes)
+        patience = threading.Timer(20, worker.stop)
+        patience.start()
         try:
             worker.run()
         except Crash:
             self.bury(name)
+        finally:
+            patience.cancel()
         return worker
 
     def bury(self, name: str) -> None:

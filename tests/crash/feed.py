@@ -1,7 +1,7 @@
 """What a run offers: submissions of new people, and what the world adds to them.
 
-Of 100 records 4 are resent with the same id, 1 is a known person under another id on another partition, 1 is poison, and
-1 withdraws a consent.
+Of 100 records 4 are resent with the same id, 1 is a known person under another id on another partition, 1 is poison,
+and 1 is a consent withdrawn.
 """
 
 from __future__ import annotations

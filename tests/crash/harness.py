@@ -83,10 +83,8 @@ class Stand:
         end_group(one)
         one.process.wait()
         self.killed[_service(name)] += 1
-        self.say(
-            f"killed {name}" + (" (comes back under another name)" if fresh else "") + (f", arms {fault}" * bool(fault))
-        )
-        self.start(name, fault, fresh=fresh)
+        self.say(f"killed {name}" + " (comes back under another name)" * fresh)
+        self.start(name, fresh=fresh)
 
     def restart(self, name: str, fault: str = "") -> None:
         """Stop an instance cleanly and start it again."""

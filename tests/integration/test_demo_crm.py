@@ -72,7 +72,7 @@ def stage(kafka: str, tmp_path: Path) -> Iterator[Stage]:
     stage.producer.close()
 
 
-def until(true: Callable[[], object], seconds: float = 60) -> None:
+def until(true: Callable[[], object], seconds: float = 150) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it never became so"

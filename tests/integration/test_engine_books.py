@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from schemas.events.people import PersonChanged
 from schemas.topics import PEOPLE_CHANGED, RULES_PUBLISHED
 from services.runtime.faults import Faults
-from services.runtime.follower import Books, follow
+from services.runtime.follower import Books, follow, restore
 from services.runtime.memory import MemoryReader
 from services.runtime.worker import Worker
 from tests.rig import Rig, quiet
@@ -89,6 +89,7 @@ def test_an_activation_of_a_book_that_is_wrong_keeps_the_old_one_also_after_a_re
     rig.run()
     rig.publish_book(wrong)
     assert greeting(rig.run()) == "hello"
+    assert restore(rig.session(), rig.service.books).complete
     rig.write(submission("ana"))
     assert greeting(rig.run("b")) == "hello"
     assert cited(rig) == [first]
