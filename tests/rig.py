@@ -113,7 +113,7 @@ class Rig:
         return worker
 
     def run(self, name: str = "a", faults: Faults | None = None, **changes: Any) -> Worker:
-        """Run a worker until it is idle (or 20 s are over), or until it crashes: then the broker finds that it is gone."""
+        """Run a worker until it is idle, 20 s are over, or it crashes: then the broker finds that it is gone."""
         worker = self.worker(name, faults, **changes)
         patience = threading.Timer(20, worker.stop)
         patience.start()
