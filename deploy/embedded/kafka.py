@@ -133,7 +133,8 @@ def _format(folder: Path, class_path: str) -> None:
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     done = subprocess.run(
         [*_java(folder, class_path), "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "kafka.tools.StorageTool",
-         "format", "--standalone", "-t", cluster, "-c", str(folder / "server.properties")],
+         "format", "--standalone", f"--cluster-id={cluster}",  # it may begin with a hyphen
+         "-c", str(folder / "server.properties")],
         capture_output=True, text=True, timeout=FORMAT_SECONDS, check=False,
     )  # fmt: skip
     if done.returncode:

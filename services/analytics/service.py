@@ -8,12 +8,24 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from schemas.topics import CATALOGUE, RULES_PUBLISHED, destination_outcomes
+from schemas.topics import (
+    ACTIVITIES_RECEIVED,
+    CATALOGUE,
+    CONSENTS_RECEIVED,
+    LEADS_RECEIVED,
+    OUTCOMES_RECEIVED,
+    RULES_PUBLISHED,
+    destination_outcomes,
+)
 from services.analytics.decide import decide
 from services.analytics.settings import AnalyticsSettings
 from services.analytics.store import apply, gatherer, prune
 from services.analytics.views import seen
 from services.runtime.service import Clock, Service
+
+
+RETRIED = frozenset(t.name for t in (LEADS_RECEIVED, ACTIVITIES_RECEIVED, CONSENTS_RECEIVED, OUTCOMES_RECEIVED))
+"""Topics where a sender's retry comes with the same id on another day, so that ids must be known for ever."""
 
 
 def build(settings: AnalyticsSettings) -> Service:
@@ -29,4 +41,5 @@ def build(settings: AnalyticsSettings) -> Service:
         apply=apply,
         clocks=(Clock("prune", timedelta(minutes=1), prune),),
         keep_data=True,
+        for_ever=RETRIED,
     )

@@ -38,6 +38,7 @@ def build(settings: NurtureSettings) -> Service:
         published={PEOPLE_CONSENTS.name: store.published},
         clocks=(Call("mail", timedelta(milliseconds=200), post.claim, post.call, post.record),),
         books={decide.BOOK: NurtureRules},
+        for_ever=frozenset({CONSENTS_RECEIVED.name}),
     )
 
 

@@ -45,5 +45,5 @@ def build(settings: QualifySettings) -> Service:
         published={PEOPLE_CHANGED.name: store.published_people},
         books={BOOK: ScoringRules},
         makes_known=partial(makes_known, secret=settings.secret),
-        for_ever=frozenset({LEADS_RECEIVED.name}),
+        for_ever=frozenset({LEADS_RECEIVED.name, ACTIVITIES_RECEIVED.name}),
     )

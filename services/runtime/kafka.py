@@ -199,8 +199,7 @@ class LogProducer:
             self._publish(messages, may_send)
         except Unavailable:
             client, self._client = self._client, None
-            with suppress(KafkaError, OSError):
-                client.close(timeout=0)
+            _throw_away(client)
             raise
 
     def _publish(self, messages: Sequence[Message], may_send: Callable[[], bool]) -> None:
@@ -227,6 +226,13 @@ class LogProducer:
         if self._client:
             with suppress(KafkaError, OSError):
                 self._client.close(timeout=3)
+
+
+def _throw_away(client: Any) -> None:
+    """Close without sending what is left: `close` flushes first and leaves everything running when that fails."""
+    with suppress(KafkaError, OSError):
+        # client._sender.force_close()
+        client.close(timeout=1)
 
 
 def settle(futures: Sequence[Any], within_s: float) -> int:
