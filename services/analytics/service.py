@@ -23,7 +23,6 @@ from services.analytics.store import apply, gatherer, prune
 from services.analytics.views import seen
 from services.runtime.service import Clock, Service
 
-
 RETRIED = frozenset(t.name for t in (LEADS_RECEIVED, ACTIVITIES_RECEIVED, CONSENTS_RECEIVED, OUTCOMES_RECEIVED))
 """Topics where a sender's retry comes with the same id on another day, so that ids must be known for ever."""
 
