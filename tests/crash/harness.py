@@ -88,20 +88,21 @@ class Stand:
 
     def restart(self, name: str, fault: str = "") -> None:
         """Stop an instance cleanly and start it again."""
-        one, since = self.workers[name], time.monotonic()
-        stop([one], self.here.home)
-        if one.process.returncode != 0:
-            self.trouble(f"{name} ended with {one.process.returncode} when asked to stop, see {one.log}")
+        since = time.monotonic()
+        self._stop([name])
         self.say(f"restarted {name} within {time.monotonic() - since:.1f} s" + (f", arms {fault}" * bool(fault)))
         self.start(name, fault)
 
     def stop_workers(self) -> None:
         """Stop all cleanly, at once."""
-        stop(list(self.workers.values()), self.here.home)
-        for name, one in self.workers.items():
-            if one.process.returncode != 0:
+        self._stop(list(self.workers))
+
+    def _stop(self, names: list[str]) -> None:
+        stop([self.workers[name] for name in names], self.here.home)
+        for name in names:
+            one = self.workers.pop(name)
+            if one.process.returncode not in (0, -signal.SIGTERM):  # the signal ends who has not begun to work
                 self.trouble(f"{name} ended with {one.process.returncode} when asked to stop, see {one.log}")
-        self.workers.clear()
 
     def mend(self) -> None:
         """Start again what died since; who was not killed by a fault point is in trouble."""
@@ -158,8 +159,8 @@ class Stand:
         """Let the last chunk be acknowledged, and say what was offered."""
         assert self.load is not None
         stop([self.load], self.here.home)
-        told = self.load.log.read_text().splitlines()[-1:]
-        self.say(f"load: {' '.join(told)}")
+        told = re.search(r"offered=.*", self.load.log.read_text())
+        self.say(f"load: {told[0] if told else 'says nothing'}")
         if self.load.process.returncode != 0:
             self.trouble(f"the load ended with {self.load.process.returncode}, see {self.load.log}")
         self.load = None

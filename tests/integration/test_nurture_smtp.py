@@ -1,4 +1,5 @@
 import socket
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -18,6 +19,12 @@ START = datetime.now(UTC)
 def at(seconds: float) -> datetime:
     """The lease is held against the real clock, so these tests live now."""
     return START + timedelta(seconds=seconds)
+
+
+@pytest.fixture(autouse=True)
+def _starts_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test begins when it runs: minutes after its module was read, the lease would be over."""
+    monkeypatch.setattr(sys.modules[__name__], "START", datetime.now(UTC))
 
 
 @pytest.fixture
