@@ -80,7 +80,7 @@ def read(topic: Topic, key: bytes | None, value: bytes | None, headers: Headers,
     if not event_id and not topic.foreign:
         raise Unreadable("no_event_id", f"no ce_id header on {topic.name}")
     return Envelope(
-        event_id or _content_id(topic, key, value, day),
+        event_id or derived_id(_content_id(topic, key, value, day), event_type),
         _text(attributes, "ce_source") or topic.name,
         event_type,
         _parse(topic, event_type, value),

@@ -45,8 +45,8 @@ def retraction(n: int, retracts: Incoming) -> Incoming:
     return incoming(n, ACTIVITIES_RECEIVED, "activity.retracted", ActivityReceived(**frame(n, NOW), **data))
 
 
-def outcome(n: int, lead_id: str, event_type: str) -> Incoming:
-    data = Outcome(**frame(n, NOW), lead_id=lead_id, destination="crm")
+def outcome(n: int, lead_id: str, event_type: str, by_holder: bool = True) -> Incoming:
+    data = Outcome(**frame(n, NOW), lead_id=lead_id, destination="crm", by_holder=by_holder)
     return incoming(n, LEADS_OUTCOMES, event_type, data)
 
 

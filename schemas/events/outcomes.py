@@ -38,6 +38,8 @@ class Outcome(Event):
 
     lead_id: str
     destination: str
+    by_holder: bool = True
+    """Whether it speaks for the present holder: what a former one gave up or lost changes nothing for the lead."""
     rep_id: str | None = None
     stage: str | None = None
     reason: str | None = None

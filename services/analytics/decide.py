@@ -74,7 +74,7 @@ def outcome(event: Incoming, data: Outcome, world: World) -> None:
     """The sale went on: accepted, or closed with its value."""
     if event.type == "lead.accepted":
         world.tell_lead(Lead(data.lead_id, accepted_at=data.occurred_at))
-    elif event.type in CLOSING:
+    elif event.type == "lead.won" or (event.type in CLOSING and data.by_holder):
         closing = Closing(data.occurred_at, CLOSING[event.type], round((data.value or 0) * 100), data.currency or "")
         world.tell_lead(Lead(data.lead_id, closing=closing))
 

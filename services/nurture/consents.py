@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from schemas.events.people import ConsentChanged
@@ -33,9 +32,6 @@ def settle(
     """Fold one statement into its row; `consent.changed` follows when the state is another one now."""
     current = world.consents.rows[key]
     if not wins(current, state, at):
-        return []
-    if state == current.state:
-        world.consents.put(key, replace(current, decided_at=at))
         return []
     data = ConsentChanged(
         **cause.fields(),

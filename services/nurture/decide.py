@@ -40,7 +40,7 @@ def on_outcome(event: Incoming, world: World, context: Context) -> Verdict:
     lead = world.leads.rows[data.lead_id]
     if not lead.seen_version:
         return Wait(data.lead_id)
-    if event.type in lead.outcomes:
+    if event.type in lead.outcomes or (event.type == "lead.lost" and not data.by_holder):
         return Emit()
     lead = replace(lead, outcomes=lead.outcomes | {event.type})
     return Emit(tuple(reconsider(lead, world, context.books[BOOK], _cause(event, context))))

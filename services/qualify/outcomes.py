@@ -25,10 +25,9 @@ def outcome_counted(event: Incoming, world: World, context: Context) -> Verdict:
 
 
 def _closed(lead: Lead, event: Incoming, world: World, context: Context) -> tuple[Outgoing, ...]:
-    status = STATUS[event.type]
-    if lead.status == status:
+    status, data = STATUS[event.type], event.data
+    if lead.status == status or (status == "lost" and (lead.status == "won" or not data.by_holder)):
         return ()
-    data: Outcome = event.data
     why = Reason(code=status, text=f"{data.destination} reports the lead {status}: {data.reason or 'no reason given'}")
     state = lead.state.model_copy(update={"status": status})
     return (tell_lead("lead.rescored", state, lead.engagement, [why], event, world, context),)

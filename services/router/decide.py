@@ -21,7 +21,7 @@ def qualified(event: Incoming, world: World, context: Context) -> Verdict:
         return Drop("test")
     submission = lead.correlation_id or data.correlation_id
     seen = world.put(lead._replace(seen_version=data.version, correlation_id=submission))
-    cause = Cause(event.id, data.correlation_id, data.occurred_at, context.now)
+    cause = Cause(event.id, submission, data.occurred_at, context.now)
     return _act(world, seen, data, context, cause)
 
 

@@ -57,12 +57,13 @@ def sender(event: Incoming) -> str | None:
 def _judged(event: Incoming, lead: Lead, destination: str, context: Context) -> Outcome:
     report: OutcomeReport = event.data
     rep_id = report.rep_id or (lead.holder.rep_id if lead.holder and lead.holder.destination == destination else None)
-    return Outcome(
+    outcome = Outcome(
         occurred_at=_when(report.occurred_at, event.timestamp), recorded_at=context.now, cause_id=event.inbox_id,
         correlation_id=lead.correlation_id or event.inbox_id, lead_id=lead.lead_id, destination=destination,
         rep_id=rep_id, stage=report.stage, reason=report.reason, value=report.value, currency=report.currency,
         note=report.note,
     )  # fmt: skip
+    return outcome if _holds(lead, outcome) else outcome.model_copy(update={"by_holder": False})
 
 
 def _when(said: datetime | None, arrived: datetime) -> datetime:

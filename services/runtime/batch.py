@@ -24,6 +24,8 @@ from services.runtime.verdict import Context, Dead, Drop, Emit, Verdict, Wait
 
 log = structlog.get_logger()
 Place = tuple[str, int, int]
+OURS = frozenset(("handler_error", "data_refused", "schema", "unknown_type", "no_event_id", "structured", "empty"))
+"""Reasons that, many in a row on our own topics, say that a service is broken; a sender's faults never do."""
 
 
 class Poisoned(Exception):
@@ -201,7 +203,8 @@ class Batches:
         result.states[entry.inbox_id, entry.day] = ("dead", dead.reason)
         result.counts["dead"] += 1
         result.dead[dead.reason] += 1
-        result.dead_places.add(entry.place)
+        if dead.reason in OURS:
+            result.dead_places.add(entry.place)
 
 
 def _places(sleeping: Mapping[str, Sequence[Entry]]) -> set[Place]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+from types import TracebackType
 from typing import Any
 
 import structlog
@@ -24,6 +25,11 @@ def _without_message(_: Any, __: str, event: EventDict) -> EventDict:
     return event
 
 
+def _last_words(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What ended the process: its type and place, since Python's own report quotes the message."""
+    structlog.get_logger().error("process.ended", exc_info=error.with_traceback(trace), kind=kind.__name__)
+
+
 def configure(service: str, level: str) -> None:
     """Set up logging of this process."""
     minimum = _LEVELS.get(level, 20)
@@ -40,5 +46,6 @@ def configure(service: str, level: str) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service)
+    sys.excepthook = _last_words
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
     logging.getLogger("kafka").setLevel(logging.CRITICAL)

@@ -63,7 +63,9 @@ def _entry(decoder: Decoder, row: tuple[object, ...]) -> Entry:
     )
     if topic not in decoder.topics:
         return Entry(record, str(inbox_id), day, None)  # type: ignore[arg-type]  # a date
-    return decoder.entry(record)
+    entry = decoder.entry(record)
+    entry.inbox_id, entry.day = str(inbox_id), day  # type: ignore[assignment]  # as kept: a newer decoder may differ
+    return entry
 
 
 def _bytes(column: object) -> bytes | None:

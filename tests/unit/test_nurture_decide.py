@@ -198,14 +198,16 @@ def test_the_order_of_arrival_does_not_change_what_holds(statements: list[tuple[
 
 
 @given(STATEMENTS)
-def test_versions_of_a_consent_count_without_gap_and_only_changes_are_told(statements: list[tuple[str, int]]) -> None:
+def test_versions_of_a_consent_count_without_gap_and_each_statement_that_wins_is_told(
+    statements: list[tuple[str, int]],
+) -> None:
     made, cause, versions = world(), Cause("c", NOW, NOW), []
-    state = None
     for new, at in statements:
+        before = made.consents.rows[KEY]
         for event in settle(made, KEY, new, later(at), cause, "website", "s"):
             versions.append(event.version)
-            assert made.consents.rows[KEY].state != state
-        state = made.consents.rows[KEY].state
+            assert made.consents.rows[KEY] != before
+            assert made.consents.rows[KEY].decided_at == later(at)
     assert versions == list(range(1, len(versions) + 1))
 
 

@@ -142,6 +142,18 @@ def test_a_closed_lead_makes_room_for_another(event_type: str, status: str) -> N
     assert types_of(again) == ["lead.qualified"]
 
 
+def test_what_a_former_holder_lost_stays_open_and_a_sale_is_never_lost() -> None:
+    world = World()
+    (opened,) = run(world, lead(1))
+    lead_id = events_of(opened)[1].key
+    (ignored,) = run(world, outcome(2, lead_id, "lead.lost", by_holder=False))
+    assert types_of(ignored) == []
+    assert world.leads[lead_id].state.status == "open"
+    _, late = run(world, outcome(3, lead_id, "lead.won"), outcome(4, lead_id, "lead.lost"))
+    assert types_of(late) == []
+    assert world.leads[lead_id].state.status == "won"
+
+
 @pytest.mark.parametrize("event_type", ["lead.won", "order.placed"])
 def test_a_win_or_an_order_makes_a_customer_once(event_type: str) -> None:
     world = World()
