@@ -20,8 +20,8 @@ from services.cli.installation import Installation
 from services.cli.up import WORKERS, children_of
 
 TICK_S = 0.05
-LEASE = {"CAUDAL_SMTP_TIMEOUT_S": "2", "CAUDAL_MAIL_LEASE_S": "20"}
-"""A mail that a dying worker had claimed goes out after 20 s instead of a minute; longer than any stop of a run."""
+LEASE = {"CAUDAL_SMTP_TIMEOUT_S": "1", "CAUDAL_MAIL_LEASE_S": "14"}
+"""A mail that a dying worker had claimed goes out after 14 s instead of a minute; longer than any stop of a run."""
 HIT = re.compile(r"fault hit: (\S+) (\d+)")
 
 

@@ -21,5 +21,5 @@ JOIN reader r ON r.service = 'analytics' AND r.topic = 'leads.outcomes.v1' AND r
   AND o.record_offset < r.applied
 LEFT JOIN analytics.lead l ON l.lead_id = o.lead_id
 WHERE o.type = 'lead.accepted' AND (l.accepted_at IS NULL OR l.accepted_at > o.occurred_at)
-  OR o.type IN ('lead.won', 'lead.lost', 'lead.returned')
+  OR (o.type = 'lead.won' OR o.type IN ('lead.lost', 'lead.returned') AND o.by_holder)
     AND ((l.closing).at IS NULL OR (l.closing).at < o.occurred_at)

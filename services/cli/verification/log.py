@@ -161,7 +161,7 @@ def _person(rows: Rows, event: Incoming, data: PersonChanged) -> None:
 
 
 def _outcome(rows: Rows, event: Incoming, data: Outcome) -> None:
-    rows.add("log_outcome", data.lead_id, event.type, data.occurred_at, event.partition, event.offset)
+    rows.add("log_outcome", data.lead_id, event.type, data.occurred_at, data.by_holder, event.partition, event.offset)
 
 
 DETAILS: Mapping[str, Callable[[Rows, Incoming, Any], None]] = MappingProxyType({

@@ -24,7 +24,7 @@ CREATE TEMP TABLE log_consent (
 ) ON COMMIT DROP;
 CREATE TEMP TABLE log_identity (person_id text COLLATE "C", version int, address_hash text COLLATE "C") ON COMMIT DROP;
 CREATE TEMP TABLE log_outcome (
-    lead_id text COLLATE "C", type text, occurred_at timestamptz, partition int, record_offset bigint
+    lead_id text COLLATE "C", type text, occurred_at timestamptz, by_holder bool, partition int, record_offset bigint
 ) ON COMMIT DROP;
 CREATE TEMP TABLE due_row (id uuid) ON COMMIT DROP;
 CREATE TEMP TABLE ledger (submission_id text COLLATE "C") ON COMMIT DROP;
