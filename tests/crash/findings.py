@@ -22,7 +22,7 @@ POISON = frozenset(("no_event_id", "empty", "schema", "unknown_type", "data_refu
 def judge(stand: Stand) -> None:
     """Note every violation as a trouble of the stand."""
     quiet(stand, 600)
-    report = verify(stand.here, wait=True, timeout_s=600)
+    report = verify(stand.here, wait=True, timeout_s=60)
     stand.say("verify: " + " ".join(f"{name}={value}" for name, value in report.figures.items()))
     for violation in report.violations:
         stand.trouble(f"{violation.rule}: {violation.text}: {len(violation.ids)} times, as {violation.ids[:3]}")

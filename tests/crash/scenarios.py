@@ -40,16 +40,26 @@ def random_kills(stand: Stand, count: int) -> None:
         stand.rest(stand.rng.uniform(0.2, 2.5))
 
 
-def fault_points(stand: Stand) -> None:
-    """Every fault point of every service once: both its instances die at one point after the other."""
+def plan_faults(stand: Stand) -> Callable[[], bool]:
+    """Arm the next starts: both instances of a service share its points. What is returned waits until all are hit."""
     want = {(service, point): stand.hits[service, point] + 1 for service in POINTS for point in POINTS[service]}
     for service, points in POINTS.items():
         shuffled = stand.rng.sample(points, len(points))
         for n in (1, 2):
             stand.plans[f"{service}-{n}"] = [_fault(stand, point) for point in shuffled[n - 1 :: 2]]
+
+    def all_hit() -> bool:
+        return all(stand.hits[pair] >= times for pair, times in want.items())
+
+    return lambda: stand.until(all_hit, 300, "every fault point is hit")
+
+
+def fault_points(stand: Stand) -> None:
+    """Every fault point of every service once: its instances are killed, come back armed, and die point after point."""
+    until_hit = plan_faults(stand)
     for name in sorted(stand.workers):
         stand.kill(name)
-    stand.until(lambda: all(stand.hits[pair] >= times for pair, times in want.items()), 300, "every fault point is hit")
+    until_hit()
 
 
 def _fault(stand: Stand, point: str) -> str:
