@@ -24,7 +24,6 @@ from services.runtime.postgres import Cursor, connect, transaction
 
 out = Console(highlight=False)
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
-Day = Annotated[str | None, typer.Option(metavar="YYYY-MM-DD")]
 
 
 def lead(

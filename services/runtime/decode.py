@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 from schemas import codec
 from schemas.topics import Topic
@@ -12,7 +12,6 @@ from services.runtime.transport import Record
 from services.runtime.verdict import Dead, Incoming
 
 FOR_EVER = date(1970, 1, 1)
-OLDEST = timedelta(days=60)
 
 
 @dataclass(slots=True)  # not frozen: built for every record, and a frozen one costs three times as much

@@ -7,7 +7,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 REGISTRY = CollectorRegistry()
 _STEPS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
-BUILD = Gauge("caudal_build_info", "Version that runs.", ["version"], registry=REGISTRY)
 INTAKE_REQUESTS = Counter(
     "caudal_intake_requests_total", "Requests by source and outcome.", ["source", "outcome"], registry=REGISTRY
 )
@@ -36,12 +35,8 @@ RESTORED = Counter(
 UNAVAILABLE = Counter(
     "caudal_dependency_failures_total", "Times the broker, the database or another dependency failed.",
     ["stage", "dependency"], registry=REGISTRY)  # fmt: skip
-LAG = Gauge(
-    "caudal_consumer_lag_records", "Records not yet applied.", ["group", "topic", "partition"], registry=REGISTRY
-)
 OUTBOX_RELAYED = Counter("caudal_outbox_relayed_total", "Events relayed from the outbox.", ["stage"], registry=REGISTRY)
 CLOCK_FIRED = Counter("caudal_clock_fired_total", "Due rows worked off.", ["stage", "clock"], registry=REGISTRY)
 CLOCK_FAILURES = Counter(
     "caudal_clock_failures_total", "Clock turns that failed.", ["stage", "clock"], registry=REGISTRY
 )
-EMAILS = Counter("caudal_emails_total", "Mails by what became of them.", ["type"], registry=REGISTRY)

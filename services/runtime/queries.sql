@@ -55,10 +55,6 @@ SELECT min(applied_until), count(applied_until) FROM fence
 JOIN unnest(%(topics)s::text[], %(counts)s::int[]) AS w (topic, n) USING (topic)
 WHERE partition < n
 
--- name: inbox_days
--- Days for which the inbox has a partition.
-SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'inbox'::regclass
-
 -- name: inbox_remember
 -- Remember ids and return those never seen, or dead ones let in again under a higher repair number.
 INSERT INTO inbox (id, day, body_hash, repair)

@@ -31,6 +31,8 @@ from services.runtime.transport import Consumer, Partition
 from services.runtime.verdict import Context, Dead
 
 log = structlog.get_logger()
+Left = Sequence[tuple[str, int, str]]
+"""What `pending` holds: topic, partition, frames as text."""
 CONFLICT_TRIES = 4
 DEAD_IN_A_ROW = 200
 AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.InternalError, psycopg2.IntegrityError)
@@ -72,7 +74,6 @@ class Worker:
     alive_at: float = 0.0
     moved_at: float = 0.0
     behind: bool = False
-    caught_up: bool = False
     trouble: str = "starting"
     _stop: threading.Event = field(default_factory=threading.Event)
     _held: dict[Partition, Position] = field(default_factory=dict)
@@ -170,20 +171,29 @@ class Worker:
         """Raise the fences, publish what the owner before may not have published."""
         metrics.REBALANCES.labels(self.batches.service.name).inc()
         self._count_partitions()
-        with transaction(self._session) as cursor:
-            taken = fence.take(cursor, partitions, self.name)
-            left = select(cursor, SQL["pending_load"], fence.columns(partitions))
+        taken, left = self._raise_fences(partitions)
         epochs = {p: epoch for p, (epoch, _) in taken.items()}
         expected = {p: offset for p, (_, offset) in taken.items() if offset is not None}
         expected |= self._refuse_gaps(epochs, expected)
+        republished = self._republish(epochs, left)
+        for p, epoch in epochs.items():
+            self._held[p] = Position(epoch, expected.get(p, 0))
+        self._skip_nothing(expected)
+        log.info("partitions.taken", partitions=[f"{t}/{p}" for t, p in sorted(partitions)], republished=republished)
+
+    def _raise_fences(self, partitions: frozenset[Partition]) -> tuple[dict[Partition, tuple[int, int | None]], Left]:
+        """Take partitions: epoch and next offset of each, and what the owner before left in `pending`."""
+        with transaction(self._session) as cursor:
+            taken = fence.take(cursor, partitions, self.name)
+            return taken, select(cursor, SQL["pending_load"], fence.columns(partitions))
+
+    def _republish(self, epochs: fence.Epochs, left: Left) -> int:
+        """Publish what was left in `pending` and forget it; how many events."""
         items = [f for _, _, text in left for f in frames.load(text)]
         if items:
             self._publisher.publish(self._session, epochs, items)
             self._clear(epochs, {(t, p) for t, p, _ in left})
-        for p, epoch in epochs.items():
-            self._held[p] = Position(epoch, expected.get(p, 0))
-        self._skip_nothing(expected)
-        log.info("partitions.taken", partitions=[f"{t}/{p}" for t, p in sorted(partitions)], republished=len(items))
+        return len(items)
 
     def _skip_nothing(self, expected: Mapping[Partition, int]) -> None:
         """Go back where the group's offset is ahead of the fence's: what lies between was never applied."""
@@ -354,12 +364,9 @@ class Worker:
         known = fence.columns((t, p) for t, n in self._counts.items() for p in range(n))
         with transaction(self._session) as cursor:
             orphans = frozenset((t, p) for t, p in select(cursor, SQL["pending_orphans"], known))
-            taken = fence.take(cursor, orphans, self.name) if orphans else {}
-            left = select(cursor, SQL["pending_load"], fence.columns(orphans)) if orphans else []
-        if left:
-            epochs = {p: epoch for p, (epoch, _) in taken.items()}
-            self._publisher.publish(self._session, epochs, [f for _, _, text in left for f in frames.load(text)])
-            self._clear(epochs, set(orphans))
+        if orphans:
+            taken, left = self._raise_fences(orphans)
+            self._republish({p: epoch for p, (epoch, _) in taken.items()}, left)
 
     def _when_fenced(self, error: Fenced) -> None:
         """Somebody else writes for these partitions: drop their records; the next assignment decides the rest."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 import time
@@ -15,9 +16,7 @@ import psutil
 from deploy.embedded.children import Children
 from deploy.embedded.errors import EmbeddedError
 from deploy.embedded.parts import Parts, running_parts
-from services.cli.up import WORKERS, children_of, prepare
-
-MEASURED = ("kafka", "postgres", "intake", *WORKERS)
+from services.cli.up import children_of, prepare
 
 
 @dataclass(slots=True)
@@ -70,8 +69,6 @@ def until(done: Callable[[], bool], seconds: float, what: str, every: float = 0.
 
 
 def _parts_pids(home: Path) -> dict[str, int]:
-    import json
-
     notes = {name: home / "run" / f"{name}.json" for name in ("kafka", "postgres")}
     return {name: json.loads(file.read_text())["pid"] for name, file in notes.items() if file.exists()}
 
