@@ -135,7 +135,7 @@ def test_a_whole_run_breaks_no_rule_and_everything_happened_in_it(run: Run) -> N
     assert 121 > figures["assigned"] > 60
     assert min(figures["parked"], figures["closed"]) > 5
     assert (figures["attached"], figures["tests"], figures["interests"], figures["disqualified"]) == (1, 1, 1, 1)
-    assert figures["mails_sent"] == run.mails > 100
+    assert figures["mails_sent"] == run.mails > 50  # how many depends on when the reps answer
     assert figures["dead_letters"] == 4
     assert figures["repeated_records"] > 0
     assert (figures["lag"], figures["violations"]) == (0, 0)
