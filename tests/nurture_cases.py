@@ -21,6 +21,7 @@ from services.nurture.rules import NurtureRules
 from services.nurture.sending import Post
 from services.nurture.service import decide_event
 from services.nurture.settings import NurtureSettings
+from services.nurture.views import QUALIFIED
 from services.nurture.world import World
 from services.runtime.postgres import connect, migrate, transaction
 from services.runtime.rulebook import parse_book
@@ -74,6 +75,8 @@ def hashed(email: str = EMAIL) -> str:
 
 def incoming(topic: Topic, event_type: str, key: str, data: Event, at: datetime = NOW) -> Incoming:
     event_id = str(uuid.uuid4())
+    if topic is LEADS_QUALIFIED:  # as nurture reads it
+        data = QUALIFIED.events[event_type].model_validate_json(data.model_dump_json(exclude_none=True))
     return Incoming(event_id, event_type, "test", key, data, topic.name, 0, 0, at, event_id, at.date(), b"")
 
 

@@ -45,8 +45,10 @@ def retraction(n: int, retracts: Incoming) -> Incoming:
     return incoming(n, ACTIVITIES_RECEIVED, "activity.retracted", ActivityReceived(**frame(n, NOW), **data))
 
 
-def outcome(n: int, lead_id: str, event_type: str, by_holder: bool = True) -> Incoming:
-    data = Outcome(**frame(n, NOW), lead_id=lead_id, destination="crm", by_holder=by_holder)
+def outcome(n: int, lead_id: str, event_type: str, by_holder: bool = True, seen: int | None = None) -> Incoming:
+    """What the CRM reported of a lead, of which it had been told that it stands for `seen` submissions."""
+    said = {"lead_id": lead_id, "destination": "crm", "by_holder": by_holder, "seen_submissions": seen}
+    data = Outcome(**frame(n, NOW) | {"correlation_id": submission_id(1)}, **said)
     return incoming(n, LEADS_OUTCOMES, event_type, data)
 
 

@@ -132,16 +132,20 @@ class Rig:
             session.close()
         self.sessions.clear()
 
-    def clocks(self, worker: Worker, faults: Faults | None = None) -> None:
-        """One turn of the clocks."""
-        batches, session = worker.batches, self.session()
-        turning = Clocks(
-            self.service, batches.decoder, worker.books, lambda: worker.partition_counts, self.session,
-            lambda: self.now, faults or Faults())  # fmt: skip
+    def clocks(self, worker: Worker, faults: Faults | None = None, turns: int = 1) -> None:
+        """Some turns of the clocks, right after each other."""
+        turning = self.turning(worker, faults)
         try:
-            turning.turn(session)
+            for _ in range(turns):
+                turning.turn()
         finally:
-            session.close()
+            turning.hang_up()
+
+    def turning(self, worker: Worker, faults: Faults | None = None) -> Clocks:
+        """The clocks beside a worker."""
+        return Clocks(
+            self.service, worker.batches.decoder, worker.books, lambda: worker.partition_counts, self.session,
+            lambda: self.now, faults or Faults())  # fmt: skip
 
     def session(self) -> Session:
         """A new one, unless the database is away."""
@@ -198,8 +202,8 @@ class Rig:
     def reasons(self) -> list[str]:
         return sorted(letter["reason"] for letter in self.letters())
 
-    def pending(self) -> list[str]:
-        return [row[0] for row in self.ask("SELECT frames FROM pending WHERE frames <> ''")]
+    def pending(self) -> list[bytes]:
+        return [bytes(row[0]) for row in self.ask("SELECT frames FROM pending WHERE frames <> ''")]
 
     def inbox(self) -> dict[str, int]:
         """Ids by state."""
@@ -209,15 +213,19 @@ class Rig:
         """Put a version of the rule book on its topic; its name."""
         version = book_version("toy", body)
         told = {"occurred_at": self.now, "recorded_at": self.now, "correlation_id": version, "author": "ana"}
-        events: list[RulesPublished | RulesActivated] = [
-            RulesPublished(cause_id=version, book="toy", book_version=version, body=body, **told)
-        ]
+        self._tell_rules(RulesPublished(cause_id=version, book="toy", book_version=version, body=body, **told))
         if activate:
-            events.append(RulesActivated(cause_id=f"{version}.on", book="toy", book_version=version, **told))
-        for n, event in enumerate(events):
-            headers = codec.write(f"{version}.{n}", event.types[0], "caudal/cli")
-            self.write(Message(RULES_PUBLISHED.name, b"toy", event.model_dump_json().encode(), headers))
+            self.activate_book(version)
         return version
+
+    def activate_book(self, version: str) -> None:
+        """Point the rule book at a version."""
+        told = {"occurred_at": self.now, "recorded_at": self.now, "correlation_id": version, "author": "ana"}
+        self._tell_rules(RulesActivated(cause_id=f"{version}.on", book="toy", book_version=version, **told))
+
+    def _tell_rules(self, event: RulesPublished | RulesActivated) -> None:
+        headers = codec.write(event.cause_id, event.types[0], "caudal/cli")
+        self.write(Message(RULES_PUBLISHED.name, b"toy", event.model_dump_json().encode(), headers))
 
 
 def told_once(rig: Rig) -> bool:

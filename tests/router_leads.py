@@ -11,6 +11,7 @@ from schemas.events.leads import Contact, LeadQualified, LeadState, Origin
 from schemas.events.outcomes import OutcomeReport
 from schemas.topics import LEADS_QUALIFIED, OUTCOMES_RECEIVED
 from services.router.rules import Routing
+from services.router.views import LeadOf, Qualified
 from services.runtime.rulebook import parse_book
 from services.runtime.verdict import Book, Context, Incoming
 
@@ -42,7 +43,12 @@ def uid(name: str | int) -> str:
     return str(uuid5(NAMESPACE, str(name)))
 
 
-def lead(n: int = 1, **changes: object) -> LeadState:
+def lead(n: int = 1, **changes: object) -> LeadOf:
+    """As the router sees it."""
+    return LeadOf.model_validate_json(whole_lead(n, **changes).model_dump_json())
+
+
+def whole_lead(n: int = 1, **changes: object) -> LeadState:
     facts: dict[str, object] = {
         "lead_id": uid(n), "person_id": uid(f"person {n}"), "product_line": "kitchens", "opened_at": NOW,
         "origin": Origin(source="web"), "contact": Contact(email=f"person{n}@example.com"), "warmth": "hot",
@@ -51,13 +57,18 @@ def lead(n: int = 1, **changes: object) -> LeadState:
 
 
 def qualified(n: int = 1, version: int = 1, kind: str = "lead.qualified", **changes: object) -> Incoming:
-    state = lead(n, **changes)
+    state = whole_lead(n, **changes)
     cause = uid(f"{n} {version}")
     data = LeadQualified(
         occurred_at=NOW, recorded_at=NOW, cause_id=cause, correlation_id=uid(f"submission {n}"), version=version,
         lead=state, rules_version="scoring-1",
     )  # fmt: skip
-    return incoming(uid(f"event {n} {version}"), kind, state.lead_id, data, LEADS_QUALIFIED.name)
+    return told_by_qualify(uid(f"event {n} {version}"), kind, state.lead_id, data.model_dump_json().encode())
+
+
+def told_by_qualify(event_id: str, kind: str, lead_id: str, body: bytes) -> Incoming:
+    """An event of qualify's as the router reads it."""
+    return incoming(event_id, kind, lead_id, Qualified.model_validate_json(body), LEADS_QUALIFIED.name, body)
 
 
 def report(
@@ -69,9 +80,9 @@ def report(
     return incoming(uid(f"outcome {n} {kind} {key}"), kind, data.lead_id, data, topic)
 
 
-def incoming(event_id: str, kind: str, key: str, data: object, topic: str) -> Incoming:
+def incoming(event_id: str, kind: str, key: str, data: object, topic: str, body: bytes = b"") -> Incoming:
     return Incoming(
-        event_id, kind, "test", key, data, topic, 0, 0, NOW + timedelta(minutes=1), event_id, NOW.date(), b""
+        event_id, kind, "test", key, data, topic, 0, 0, NOW + timedelta(minutes=1), event_id, NOW.date(), body
     )
 
 

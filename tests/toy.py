@@ -29,7 +29,7 @@ from schemas.topics import (
     source_topic,
 )
 from services.runtime.postgres import Cursor, select
-from services.runtime.service import Call, Clock, Published, Service
+from services.runtime.service import Call, DueRows, Published, Service
 from services.runtime.transport import Message
 from services.runtime.verdict import Context, Dead, Drop, Emit, Incoming, Outgoing, Verdict, Wait, outgoing
 
@@ -139,15 +139,24 @@ def published(cursor: Cursor, versions: Mapping[str, int]) -> Sequence[Published
     return [Published(*row) for row in rows]
 
 
-def remind(cursor: Cursor, context: Context) -> Sequence[Outgoing]:
-    """Due reminders: one more version of their person."""
+def due_reminders(cursor: Cursor, context: Context) -> Sequence[tuple[str, str]]:
+    """Reminders whose time has come."""
     if context.applied_until is None:
         return ()
-    due = select(
-        cursor, "DELETE FROM reminder WHERE identity IN (SELECT identity FROM reminder WHERE due_at <= %s "
-        "FOR UPDATE SKIP LOCKED) RETURNING identity", (min(context.now, context.applied_until),))  # fmt: skip
+    return select(
+        cursor, "SELECT identity, note FROM reminder WHERE due_at <= %s FOR UPDATE SKIP LOCKED",
+        (min(context.now, context.applied_until),))  # fmt: skip
+
+
+def remind(cursor: Cursor, rows: Sequence[tuple[str, str]], context: Context) -> Sequence[Outgoing]:
+    """One more version of each person; a note may say that its row cannot be decided, or not be written."""
     events = []
-    for (identity,) in sorted(due):
+    for identity, note in sorted(rows):
+        cursor.execute("DELETE FROM reminder WHERE identity = %s", (identity,))
+        if note == "poison":
+            raise RuntimeError("poison")
+        if note == "divided":
+            cursor.execute("SELECT 1 / 0")
         (row,) = select(
             cursor, "SELECT identity, submissions, activities, version + 1 FROM person WHERE identity = %s FOR UPDATE",
             (identity,))  # fmt: skip
@@ -157,6 +166,11 @@ def remind(cursor: Cursor, context: Context) -> Sequence[Outgoing]:
             (event.id, event.value, identity))  # fmt: skip
         events.append(event)
     return events
+
+
+def put_off(cursor: Cursor, row: tuple[str, str], until: datetime) -> None:
+    """Remind later."""
+    cursor.execute("UPDATE reminder SET due_at = %s WHERE identity = %s", (until, row[0]))
 
 
 def claim(cursor: Cursor, context: Context) -> Sequence[str]:
@@ -177,7 +191,7 @@ def toy(*, books: bool = False, **changes: Any) -> Service:
     parts: dict[str, Any] = {
         "gather": gather, "decide": decide, "apply": apply, "published": {PEOPLE_CHANGED.name: published},
         "clocks": (
-            Clock("remind", timedelta(0), remind),
+            DueRows("remind", timedelta(0), due_reminders, remind, put_off),
             Call("errand", timedelta(0), claim, lambda errand, _: f"done {errand}", record),
         ),
         "books": {"toy": ToyRules} if books else {}, "for_ever": frozenset({LEADS_RECEIVED.name}),

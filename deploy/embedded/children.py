@@ -23,16 +23,22 @@ class Children:
         self._deaths: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=HOPELESS_DEATHS))
         self._due: dict[str, float] = {}
 
-    def start(self, children: Sequence[Child]) -> None:
-        """Start children in their order, without waiting for any."""
+    def start(self, children: Sequence[Child], held: bool = False) -> None:
+        """Start children in their order, without waiting for any; those held get their word from `release`."""
         for child in children:
-            self.running[child.name] = start(child, self._home)
+            self.running[child.name] = start(child, self._home, held)
             self.restarts[child.name] = 0
 
+    def release(self) -> None:
+        """Let all that were held go on."""
+        for one in self.running.values():
+            if one.process.stdin:
+                one.process.stdin.close()
+
     def wait_ready(self, seconds: float = 60.0, stopping: Callable[[], bool] = lambda: False) -> None:
-        """Keep all alive until each has said once that it is ready; EmbeddedError naming the one that is late."""
+        """Keep all alive until each not held has said once that it is ready; EmbeddedError naming the late one."""
         deadline = time.monotonic() + seconds
-        waiting = [one.child for one in self.running.values() if one.child.ready]
+        waiting = [one.child for one in self.running.values() if one.child.ready and not one.held]
         while waiting and not stopping():
             self.mend(time.monotonic())
             waiting = [child for child in waiting if child.ready and not child.ready()]
@@ -54,7 +60,7 @@ class Children:
                 self._due[name] = now + self._wait_after_death(one, now)
             elif now >= self._due[name]:
                 del self._due[name]
-                self.running[name] = start(one.child, self._home)
+                self.running[name] = start(one.child, self._home, one.held)
                 self.restarts[name] += 1
                 started = True
         return started

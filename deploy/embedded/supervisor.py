@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
@@ -56,15 +57,17 @@ def supervise(
     services: Callable[[Parts], Sequence[Child]],
     console: str | None = None,
     on_ready: Callable[[State], None] = lambda state: None,
+    prepare: Callable[[Parts], Sequence[Child]] = lambda parts: (),
 ) -> None:
-    """Run the parts, then the services that `services` names once the parts answer, until SIGTERM, SIGINT or SIGHUP.
+    """Run the parts and the services that `services` names, until SIGTERM, SIGINT or SIGHUP.
 
+    Services start at once and are held until the parts answer and `prepare`, which may name more, has returned.
     To be called on the main thread. EmbeddedError when something cannot start or keeps dying; all is stopped then too.
     """
     with locked_home(settings.home) as home, stop_signals() as stopping:
         own = State(pid=os.getpid(), started=psutil.Process().create_time(), console=console)
         try:
-            _run(home, settings, services, stopping, own, on_ready)
+            _run(home, settings, services, prepare, stopping, own, on_ready)
         except EmbeddedError as error:
             _write(home, own.model_copy(update={"failed": str(error)}))
             raise
@@ -77,25 +80,52 @@ def read_state(home: Path) -> State | None:
     return state if state and same_process(state.pid, state.started) else None
 
 
-def start_detached(home: Path, argv: Sequence[str], seconds: float = 300.0) -> State:
+@dataclass(frozen=True)
+class Launch:
+    """A supervisor that was started in a session of its own."""
+
+    home: Path
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
+def start_detached(home: Path, argv: Sequence[str]) -> State:
     """Run `argv`, a command that ends in `supervise`, in a session of its own; return once all is ready.
 
     EmbeddedError with its sentence if it fails, or if one runs there already. Its output is in `logs/supervisor.log`.
     """
+    return await_launched(launch(home, argv))
+
+
+def launch(home: Path, argv: Sequence[str]) -> Launch:
+    """The first half of `start_detached`; EmbeddedError if one runs there already."""
     with locked_home(home) as locked:  # told here, where the caller can see it
         (locked / "state.json").unlink(missing_ok=True)
         log = locked / "logs" / "supervisor.log"
     with log.open("ab") as output:
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+    return Launch(locked, process, log)
+
+
+def await_launched(
+    launched: Launch, enough: Callable[[State], bool] = lambda state: state.ready, seconds: float = 300.0
+) -> State:
+    """The second half of `start_detached`: return once `enough` says so, by default once all is ready."""
     deadline = time.monotonic() + seconds
-    while process.poll() is None and time.monotonic() < deadline:
-        state = read_state(home)
-        if state and state.ready:
+    while launched.process.poll() is None and time.monotonic() < deadline:
+        state = read_state(launched.home)
+        if state and enough(state):
             return state
         time.sleep(TICK_SECONDS)
-    failed = _read(home)
-    stop_detached(home)
-    raise EmbeddedError(failed.failed if failed and failed.failed else f"Caudal did not come up: see {log}.")
+    failed = _read(launched.home)
+    stop_launched(launched)
+    raise EmbeddedError(failed.failed if failed and failed.failed else f"Caudal did not come up: see {launched.log}.")
+
+
+def stop_launched(launched: Launch) -> None:
+    """Stop this supervisor and wait until it is gone, however far it has come."""
+    if launched.process.poll() is None:
+        _end(psutil.Process(launched.process.pid), FULL_STOP_SECONDS)
 
 
 def stop_detached(home: Path, seconds: float = FULL_STOP_SECONDS) -> bool:
@@ -104,12 +134,7 @@ def stop_detached(home: Path, seconds: float = FULL_STOP_SECONDS) -> bool:
     process = same_process(state.pid, state.started) if state else None
     if process is None:
         return False
-    with suppress(psutil.NoSuchProcess):
-        process.terminate()
-        try:
-            process.wait(seconds)
-        except psutil.TimeoutExpired:
-            process.kill()  # its children are tied to it
+    _end(process, seconds)
     return True
 
 
@@ -130,6 +155,7 @@ def _run(
     home: Path,
     settings: EmbeddedSettings,
     services: Callable[[Parts], Sequence[Child]],
+    prepare: Callable[[Parts], Sequence[Child]],
     stopping: Event,
     own: State,
     on_ready: Callable[[State], None],
@@ -140,9 +166,13 @@ def _run(
     children = Children(home)
     try:
         children.start(specs)
+        children.start(services(parts), held=True)
         children.wait_ready(stopping=stopping.is_set)
         if not stopping.is_set():
-            children.start(services(parts))
+            more = prepare(parts)
+            children.release()
+            children.start(more)
+            _write(home, _with_children(own, children))
             children.wait_ready(stopping=stopping.is_set)
         own = own.model_copy(update={"ready": not stopping.is_set()})
         _write(home, _with_children(own, children))
@@ -161,6 +191,15 @@ def _with_children(state: State, children: Children) -> State:
     return state.model_copy(update={"children": tuple(
         ChildState(name=name, pid=one.process.pid, started=one.started, restarts=children.restarts[name], log=one.log)
         for name, one in children.running.items())})  # fmt: skip
+
+
+def _end(process: psutil.Process, seconds: float) -> None:
+    with suppress(psutil.NoSuchProcess):
+        process.terminate()
+        try:
+            process.wait(seconds)
+        except psutil.TimeoutExpired:
+            process.kill()  # its children are tied to it
 
 
 def _write(home: Path, state: State) -> None:

@@ -84,6 +84,14 @@ class LeadReceived(Event):
     """The body as sent, text."""
 
 
+class Repeat(Part):
+    """A further enquiry of a person whose lead was open: it attached to that lead."""
+
+    submission_id: str
+    occurred_at: AwareDatetime
+    origin: Origin
+
+
 class LeadState(Part):
     """A lead as qualify knows it: whole, so that no reader needs a second look-up."""
 
@@ -102,6 +110,8 @@ class LeadState(Part):
     engagement: float = 0.0
     priority: int = 0
     submissions: int = 1
+    repeat: Repeat | None = None
+    """The enquiry that attached last; None while there is only the one that opened the lead."""
     is_test: bool = False
     product: str | None = None
     message: str | None = None

@@ -40,6 +40,8 @@ class Outcome(Event):
     destination: str
     by_holder: bool = True
     """Whether it speaks for the present holder: what a former one gave up or lost changes nothing for the lead."""
+    seen_submissions: int | None = None
+    """On won and lost: how many of the lead's submissions its owner had been told of. Further ones asked in vain."""
     rep_id: str | None = None
     stage: str | None = None
     reason: str | None = None

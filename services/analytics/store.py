@@ -23,9 +23,9 @@ from services.analytics.contribution import (
     Standing,
     SubmissionKey,
 )
-from services.analytics.literals import array, composite
 from services.analytics.rows import Lead, Submission
 from services.analytics.world import World
+from services.runtime.literals import array, composite
 from services.runtime.postgres import Cursor, load_queries, select
 from services.runtime.verdict import Context, Incoming, Outgoing
 

@@ -31,9 +31,9 @@ class Entry:
 
 
 def timeline(cursor: Cursor, lead_id: str) -> list[Entry]:
-    """Events of the lead and of the submissions that opened it or attached to it, in the order of their recording."""
+    """Events of the lead and of the submissions that it goes back to, in the order of their recording."""
     own = [_entry(row) for row in select(cursor, SQL["facts_of_lead"], {"lead_id": lead_id})]
-    ids = sorted({str(e.data["submission_id"]) for e in own if e.data.get("submission_id")})
+    ids = sorted({str(e.data.get("correlation_id")) for e in own if e.topic == LEADS_QUALIFIED.name})
     arrivals = [_entry(row) for row in select(cursor, SQL["facts_of_submissions"], {"ids": ids})] if ids else []
     return sorted(arrivals + own, key=lambda e: (e.recorded_at, FLOW.get(e.topic, len(FLOW)), e.data.get("version", 0)))
 

@@ -15,7 +15,7 @@ from services.cli.figures import Figures, figures
 from services.cli.installation import Installation
 from services.cli.playing import Tally
 
-LOOK_EVERY_S = 0.5
+LOOK_EVERY_S, LOOK_FIRST_S = 0.5, 0.1
 LINE_EVERY_S = 5.0
 
 
@@ -53,7 +53,7 @@ class Board:
     def look(self) -> None:
         """Count again and show, unless that was done just now."""
         moment = time.monotonic()
-        if moment - self._looked < LOOK_EVERY_S:
+        if moment - self._looked < (LOOK_EVERY_S if self.first_assigned_s else LOOK_FIRST_S):
             return
         found = figures(self.here).since(self.before)
         if found != self.now:

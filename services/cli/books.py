@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
+from typing import TypeVar
 from uuid import uuid4
 
 from pydantic import BaseModel
@@ -20,11 +22,14 @@ from services.intake.rules import SourceRules
 from services.nurture.rules import NurtureRules
 from services.qualify.rules import ScoringRules
 from services.router.rules import Routing as RoutingRules
+from services.runtime.errors import Unavailable
 from services.runtime.kafka import LogProducer, Reader
 from services.runtime.rulebook import parse_book
 from services.runtime.transport import Message
 from services.runtime.verdict import Book
 
+T = TypeVar("T")
+PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0)  # a topic just created on a busy machine has its leader within seconds
 MODELS: dict[str, type[BaseModel]] = {
     "sources": SourceRules,
     "scoring": ScoringRules,
@@ -83,9 +88,11 @@ def activate(servers: str, book: str, version: str, author: str, note: str | Non
 
 
 def history(servers: str) -> Iterator[Entry]:
-    """Everything ever said about rule books, oldest first."""
+    """Everything ever said about rule books, oldest first. Raises `Unavailable` while their topic is not there."""
     reader = Reader(servers, [RULES_PUBLISHED.name])
     try:
+        if not reader.ends():  # no partition known: it says nothing about what is on it
+            raise Unavailable(f"{RULES_PUBLISHED.name} does not exist, or not yet; `caudal up` creates it")
         for record in reader.to_end():
             data = codec.read(RULES_PUBLISHED, record.key, record.value, record.headers, "").data
             what = "published" if isinstance(data, RulesPublished) else "activated"
@@ -100,23 +107,22 @@ def active_versions(entries: Sequence[Entry]) -> dict[str, str]:
     return {e.book: e.version for e in entries if e.what == "activated"}
 
 
-def in_force(servers: str, book: str) -> Book | None:
-    """The version of a book that is active now; None before the first."""
-    entries = list(history(servers))
+def in_force(entries: Sequence[Entry], book: str) -> Book | None:
+    """The version of a book that this history leaves active; None before the first."""
     version = active_versions(entries).get(book)
     body = next((e.body for e in reversed(entries) if e.body and (e.book, e.version) == (book, version)), None)
     return parse_book(book, body, MODELS[book]) if body else None
 
 
-def kafka_sources(servers: str) -> tuple[str, ...]:
+def kafka_sources(entries: Sequence[Entry]) -> tuple[str, ...]:
     """Names of the sources of kind `kafka` in the active book: each writes a topic of its own."""
-    book = in_force(servers, "sources")
+    book = in_force(entries, "sources")
     return tuple(name for name, source in book.rules.sources.items() if source.kind == "kafka") if book else ()
 
 
 def publish_missing_defaults(servers: str) -> dict[str, str]:
     """Publish the default of every book that has no active version; texts of the API keys made on the way."""
-    active = active_versions(list(history(servers)))
+    active = active_versions(patiently(lambda: list(history(servers))))
     keys: dict[str, str] = {}
     for book in MODELS:
         if book not in active:
@@ -133,12 +139,24 @@ def _common() -> dict[str, object]:
 
 
 def _write(servers: str, book: str, said: Sequence[tuple[str, Event]]) -> None:
-    producer = LogProducer(servers, "caudal-cli")
+    """Write these once in effect: what a busy broker did not acknowledge is written again under the same ids."""
+    messages = [
+        Message(RULES_PUBLISHED.name, book.encode(), event.model_dump_json(exclude_none=True).encode(),
+                codec.write(str(uuid4()), event_type, "caudal/cli"))
+        for event_type, event in said
+    ]  # fmt: skip
+    producer = patiently(lambda: LogProducer(servers, "caudal-cli"))
     try:
-        producer.publish([
-            Message(RULES_PUBLISHED.name, book.encode(), event.model_dump_json(exclude_none=True).encode(),
-                    codec.write(str(uuid4()), event_type, "caudal/cli"))
-            for event_type, event in said
-        ], lambda: True)  # fmt: skip
+        patiently(lambda: producer.publish(messages, lambda: True))
     finally:
         producer.close()
+
+
+def patiently(attempt: Callable[[], T], pauses_s: Sequence[float] = PAUSES_S) -> T:
+    """What the attempt gives; while Kafka does not answer, once more after each pause. Raises `Unavailable` then."""
+    for pause in pauses_s:
+        try:
+            return attempt()
+        except Unavailable:
+            time.sleep(pause)
+    return attempt()

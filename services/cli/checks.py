@@ -18,8 +18,7 @@ from deploy.embedded.supervisor import read_state
 from schemas.topics import Topic, all_topics
 from services.cli import books
 from services.cli.installation import home, running
-from services.cli.ports import settle_ports
-from services.cli.up import answers
+from services.cli.ports import answers, settle_ports
 from services.runtime.errors import CaudalError
 from services.runtime.kafka import Reader
 from services.runtime.settings import RuntimeSettings

@@ -15,6 +15,8 @@ from deploy.embedded.settings import EmbeddedSettings
 from deploy.embedded.supervisor import read_state
 from services.cli.ports import Ports, settle_ports
 
+LEDGER = "ledger"
+
 
 @dataclass(frozen=True, slots=True)
 class Installation:
@@ -28,7 +30,7 @@ class Installation:
     @property
     def ledger(self) -> Path:
         """Folder of the senders' own logs of acknowledged submissions."""
-        return self.home / "ledger"
+        return self.home / LEDGER
 
 
 def home() -> Path:

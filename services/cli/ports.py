@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -48,3 +49,12 @@ def settle_ports(folder: Path) -> Ports:
         folder.mkdir(parents=True, exist_ok=True)
         write_private(file, json.dumps(asdict(ports)))
     return ports
+
+
+def answers(url: str) -> bool:
+    """Whether this URL of our own answers 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 - our own loopback URL
+            return bool(answer.status == 200)
+    except OSError:
+        return False

@@ -2,61 +2,51 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 
 from rich.console import Console
 
-from deploy.demo.day import PLATFORM
-from deploy.embedded.errors import EmbeddedError
 from deploy.embedded.process import Child, start, stop
-from deploy.embedded.supervisor import read_state, start_detached, stop_detached
-from services.cli import books
-from services.cli.installation import Installation, home, installation_secret, running, source_keys
-from services.cli.playing import Ways
-from services.runtime.rulebook import book_version
+from deploy.embedded.supervisor import Launch, State, await_launched, launch, read_state, stop_launched
+from services.cli.installation import Installation, home, running
+from services.cli.ports import answers, settle_ports
 
-HURRIED = "first_response: {hot: 20s, warm: 30s, cold: 40s}"
-"""So that a day of 75 seconds shows what happens to leads that nobody answers."""
 out = Console(stderr=True, highlight=False)
-POSTING = ("website", "landing-pages", "fair", "phone-desk")
 
 
 @contextmanager
-def installation() -> Iterator[tuple[Installation, bool]]:
-    """What runs here, and whether it was started for this block and ends with it. Raises `EmbeddedError`."""
-    ours = read_state(home()) is None
+def installation() -> Iterator[tuple[Callable[[], Installation], bool]]:
+    """What runs here, once intake answers, and whether it was started for this block and ends with it.
+
+    It is started at once, and waited for when it is called. Raises `EmbeddedError`.
+    """
+    ours = None
     try:
-        if ours:
+        if read_state(home()) is None:
             out.print("starting Kafka, PostgreSQL and the services ...")
-            start_detached(home(), [sys.executable, "-m", "services.cli", "up"])
-        yield running(), ours
+            ours = launch(home(), [sys.executable, "-m", "services.cli", "up"])
+        yield lambda: _opened(ours), ours is not None
     finally:
         for asked in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(asked, signal.SIG_IGN)  # from here on nothing may keep it from stopping in order
         if ours:
             out.print("stopping ...")
-            stop_detached(home())
+            stop_launched(ours)
 
 
-@contextmanager
-def hurried(here: Installation) -> Iterator[None]:
-    """Shorter deadlines for first responses, taken back at the end; none where somebody has published own rules."""
-    default = books.default_body("routing")
-    usual, body = book_version("routing", default), re.sub("(?m)^first_response:.*$", HURRIED, default)
-    book = books.in_force(here.kafka, "routing")
-    if book is None or book.version not in (usual, book_version("routing", body)):
-        yield
-        return
-    books.publish(here.kafka, "routing", body, "caudal demo", "short deadlines for a sample day")
-    try:
-        yield
-    finally:
-        books.activate(here.kafka, "routing", usual, "caudal demo", "the usual deadlines")
+def _opened(ours: Launch | None) -> Installation:
+    if ours:
+        await_launched(ours, _takes_leads)
+    return running()
+
+
+def _takes_leads(state: State) -> bool:
+    """Whether intake is ready; the console may still be on its way."""
+    return state.kafka is not None and answers(f"http://127.0.0.1:{settle_ports(home()).intake}/readyz")
 
 
 @contextmanager
@@ -69,18 +59,3 @@ def sample_crm(here: Installation, pace_s: float) -> Iterator[None]:
         yield
     finally:
         stop([crm], here.home)
-
-
-def ways(here: Installation) -> Ways:
-    """How the sources of the sample day reach this installation. Raises `EmbeddedError` where it does not know them."""
-    keys, book = source_keys(here.home), books.in_force(here.kafka, "sources")
-    platform = book.rules.sources.get(PLATFORM) if book else None
-    missing = [name for name in POSTING if name not in keys] + ([] if platform else [PLATFORM])
-    if missing or platform is None:
-        raise EmbeddedError(
-            f"The sample day needs the sources of the default book, and {', '.join(missing)} cannot be used here. "
-            "Play it in a home of its own: CAUDAL_HOME=/tmp/caudal-demo caudal demo"
-        )
-    return Ways(
-        f"http://127.0.0.1:{here.ports.intake}/v1/leads", keys, here.kafka, platform, installation_secret(here.home)
-    )

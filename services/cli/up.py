@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-import urllib.request
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
+from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -18,19 +20,15 @@ from deploy.embedded.parts import Parts
 from deploy.embedded.process import Child
 from deploy.embedded.settings import EmbeddedSettings
 from deploy.embedded.supervisor import State, read_state, start_detached, stop_detached, supervise
-from schemas.topics import all_topics, source_topic
-from services.cli import books
-from services.cli.installation import home, installation_secret, keep_source_keys, running, source_keys
-from services.cli.ports import Ports, settle_ports
-from services.runtime.kafka import create_topics
-from services.runtime.settings import RuntimeSettings
+from services.cli.installation import home, installation_secret, running
+from services.cli.ports import Ports, answers, settle_ports
 
 WORKERS = ("qualify", "router", "nurture", "analytics")
 MODULES = {
-    "intake": "services.intake",
+    "intake": "services.intake.__main__",
     "intake-stream": "services.intake.stream",
-    **{name: f"services.{name}" for name in WORKERS},
-    "console": "services.analytics.console",
+    **{name: f"services.{name}.__main__" for name in WORKERS},
+    "console": "services.analytics.console.__main__",
     "mailbox": "deploy.demo.mailbox",
 }
 out = Console(stderr=True, highlight=False)
@@ -52,7 +50,9 @@ def up(
             argv = [sys.executable, "-m", "services.cli", "up", "--workers", str(workers), flag]
             tell(start_detached(settings.home, argv))
         else:
-            supervise(settings, lambda p: service_children(p, workers, mailbox), console_url(home()), tell)
+            supervise(
+                settings, lambda p: service_children(p, workers, mailbox), console_url(home()), tell, stream_children
+            )
     except EmbeddedError as error:
         out.print(str(error), style="red", markup=False)
         raise typer.Exit(1) from None
@@ -110,37 +110,37 @@ def run(
 
 
 def prepare(parts: Parts) -> Ports:
-    """Once the parts answer: topics and default rule books exist before the first service starts."""
-    folder, settings = home(), RuntimeSettings()
-    topics = tuple(all_topics(settings.source_names(), settings.destination_names()))
-    create_topics(parts.kafka, topics, settings.partitions)
-    if keys := books.publish_missing_defaults(parts.kafka):
-        keep_source_keys(folder, source_keys(folder) | keys)
-    create_topics(parts.kafka, tuple(map(source_topic, stream_sources(parts.kafka))), settings.partitions)
-    return settle_ports(folder)
+    """Once the parts answer: topics and default rule books exist before the first service runs."""
+    opening().open_log(parts.kafka, home())
+    return settle_ports(home())
+
+
+def opening() -> ModuleType:
+    """The module with what is done on the log; not imported at the top, so that the broker can be started before."""
+    return import_module("services.cli.opening")
 
 
 def service_children(parts: Parts, workers: int, mailbox: bool) -> Sequence[Child]:
-    """All services, with `workers` processes of each that reads the log."""
-    ports = prepare(parts)
-    names = ["mailbox"] if mailbox else []
-    names += ["intake", *WORKERS, "console", *(["intake-stream"] if stream_sources(parts.kafka) else [])]
+    """All services that need no rule book to be started, with `workers` processes of each that reads the log."""
+    Thread(target=opening).start()  # by the time the broker answers it is there
+    names, ports = (["mailbox"] if mailbox else []) + ["intake", *WORKERS, "console"], settle_ports(home())
     return [c for name in names for c in children_of(name, parts, ports, workers if name in WORKERS else 1)]
 
 
-def stream_sources(servers: str) -> tuple[str, ...]:
-    """Sources that write their own Kafka topic: of the active book, and those that `CAUDAL_SOURCES` adds."""
-    return tuple(sorted({*books.kafka_sources(servers), *RuntimeSettings().source_names()}))
+def stream_children(parts: Parts) -> Sequence[Child]:
+    """Prepare, then the service of the sources that write their own topic, where the rule books know any."""
+    sources = opening().open_log(parts.kafka, home())
+    return [_child("intake-stream", parts, settle_ports(home()), "1", False, sources)] if sources else []
 
 
 def children_of(name: str, parts: Parts, ports: Ports, workers: int, prefix: str = "") -> list[Child]:
     """The processes of one service."""
-    return [_child(name, parts, ports, f"{prefix}{n}", workers > 1) for n in range(1, workers + 1)]
+    sources = opening().stream_sources(parts.kafka) if name == "intake-stream" else ()
+    return [_child(name, parts, ports, f"{prefix}{n}", workers > 1, sources) for n in range(1, workers + 1)]
 
 
-def _child(name: str, parts: Parts, ports: Ports, worker: str, numbered: bool) -> Child:
+def _child(name: str, parts: Parts, ports: Ports, worker: str, numbered: bool, sources: Sequence[str]) -> Child:
     folder = home()
-    sources = stream_sources(parts.kafka) if name == "intake-stream" else ()
     env = {
         "CAUDAL_KAFKA": parts.kafka, "CAUDAL_POSTGRES": parts.postgres, "CAUDAL_WORKER": worker,
         "CAUDAL_SECRET": installation_secret(folder), "CAUDAL_HOME": str(folder),
@@ -151,22 +151,14 @@ def _child(name: str, parts: Parts, ports: Ports, worker: str, numbered: bool) -
     }  # fmt: skip
     catcher = ("--smtp-port", str(ports.smtp), "--http-port", str(ports.mailbox), "--home", str(folder))
     arguments = catcher if name == "mailbox" else ()
-    argv = (sys.executable, "-m", MODULES[name], *arguments)
+    held = () if name == "mailbox" else ("deploy.embedded.held",)
+    argv = (sys.executable, "-m", *held, MODULES[name], *arguments)
     return Child(f"{name}-{worker}" if numbered else name, argv, env, _ready_check(name, ports))
 
 
 def _ready_check(name: str, ports: Ports) -> Callable[[], bool] | None:
     urls = {"intake": f"http://127.0.0.1:{ports.intake}/readyz", "console": f"http://127.0.0.1:{ports.console}/healthz"}
     return (lambda: answers(urls[name])) if name in urls else None
-
-
-def answers(url: str) -> bool:
-    """Whether this URL of our own answers 200."""
-    try:
-        with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 - our own loopback URL
-            return bool(answer.status == 200)
-    except OSError:
-        return False
 
 
 def console_url(folder: Path) -> str:

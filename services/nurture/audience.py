@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from schemas.events.leads import LeadState
 from services.nurture import rules
 from services.nurture.consents import refusal
+from services.nurture.views import LeadOf
 from services.nurture.world import Consent, Facts, Lead
 
 
-def facts_of(state: LeadState, correlation_id: str) -> Facts:
+def facts_of(state: LeadOf, correlation_id: str) -> Facts:
     """What nurture keeps of a lead's state."""
     contact = state.contact
     return Facts(

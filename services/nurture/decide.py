@@ -6,7 +6,6 @@ from dataclasses import replace
 from uuid import UUID
 
 from schemas.events.event import derived_id
-from schemas.events.leads import LeadQualified
 from schemas.events.outcomes import Outcome
 from schemas.events.people import ConsentReceived
 from schemas.events.touches import Enrolment as EnrolmentEvent
@@ -14,6 +13,7 @@ from schemas.topics import LEADS_TOUCHES
 from services.nurture import rules
 from services.nurture.audience import barrier, facts_of, fitting
 from services.nurture.consents import STATES, settle
+from services.nurture.views import Qualified
 from services.nurture.world import Cause, Enrolment, Lead, Step, World
 from services.runtime.verdict import Book, Context, Drop, Emit, Incoming, Outgoing, Verdict, Wait, outgoing
 
@@ -22,7 +22,7 @@ BOOK = "nurture"
 
 def on_lead(event: Incoming, world: World, context: Context) -> Verdict:
     """A lead's state changed: fold it in, then look again at its sequences."""
-    data: LeadQualified = event.data
+    data: Qualified = event.data
     lead = world.leads.rows[data.lead.lead_id]
     if data.version <= lead.seen_version:
         return Emit()

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from schemas.topics import CONSENTS_RECEIVED, LEADS_OUTCOMES, LEADS_QUALIFIED, PEOPLE_CONSENTS
+from schemas.topics import CONSENTS_RECEIVED, LEADS_OUTCOMES, PEOPLE_CONSENTS
 from services.nurture import decide, store
 from services.nurture.channels.letters import Letters
 from services.nurture.channels.smtp import Line
 from services.nurture.rules import NurtureRules
 from services.nurture.sending import Post
 from services.nurture.settings import NurtureSettings
+from services.nurture.views import QUALIFIED
 from services.nurture.world import World
 from services.runtime.service import Call, Service
 from services.runtime.verdict import Context, Incoming, Verdict
 
 HANDLERS = {
-    LEADS_QUALIFIED.name: {
+    QUALIFIED.name: {
         "lead.qualified": decide.on_lead,
         "lead.attached": decide.on_lead,
         "lead.rescored": decide.on_lead,
@@ -31,7 +32,7 @@ def build(settings: NurtureSettings) -> Service:
     post = Post(settings, Letters(settings.mail_templates), Line(settings))
     return Service(
         name="nurture",
-        inputs=(LEADS_QUALIFIED, LEADS_OUTCOMES, CONSENTS_RECEIVED),
+        inputs=(QUALIFIED, LEADS_OUTCOMES, CONSENTS_RECEIVED),
         gather=store.gatherer(settings.secret),
         decide=decide_event,
         apply=store.apply,

@@ -8,7 +8,6 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from schemas.events.leads import LeadQualified
 from schemas.events.outcomes import Outcome
 from schemas.events.people import ConsentReceived
 from schemas.identity import address_hash
@@ -16,6 +15,7 @@ from services.nurture.audience import facts_of, fitting
 from services.nurture.decide import BOOK
 from services.nurture.rules import NurtureRules
 from services.nurture.steps import Due
+from services.nurture.views import Qualified
 from services.nurture.world import (
     EMAIL,
     EVERY_PURPOSE,
@@ -47,7 +47,7 @@ def gatherer(secret: str) -> Callable[[Cursor, Sequence[Incoming], Context], Wor
         lead_ids: set[str] = set()
         for event in events:
             match event.data:
-                case LeadQualified() as data:
+                case Qualified() as data:
                     lead_ids.add(data.lead.lead_id)
                     keys |= _keys_of_lead(data, rules, world.hashes, secret)
                 case Outcome() as data:
@@ -133,7 +133,7 @@ def recent_touches(cursor: Cursor, addresses: Sequence[str], since: datetime) ->
     return found
 
 
-def _keys_of_lead(data: LeadQualified, rules: NurtureRules, hashes: dict[str, str], secret: str) -> set[ConsentKey]:
+def _keys_of_lead(data: Qualified, rules: NurtureRules, hashes: dict[str, str], secret: str) -> set[ConsentKey]:
     email = data.lead.contact.email
     if not email:
         return set()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from schemas.events.event import Reason, derived_id
-from schemas.events.leads import Contact, LeadReceived, SubmissionClosed
+from schemas.events.leads import Contact, LeadReceived, Repeat, SubmissionClosed
 from schemas.events.people import Provenance
 from schemas.topics import LEADS_QUALIFIED
 from services.qualify.engagement import Engagement, added
@@ -114,11 +114,12 @@ def _attach(lead: Lead, found: Recognition, event: Incoming, world: World, conte
     submission: LeadReceived = event.data
     rules: ScoringRules = context.books[BOOK].rules
     at = min(submission.occurred_at, context.now)
+    repeat = Repeat(submission_id=event.id, occurred_at=submission.occurred_at, origin=submission.origin)
     engagement = added(lead.engagement, rules.engagement.repeated_submission, at, rules.engagement)
     fields = {
         **lead.state.__dict__, **{name: value for name in WISHES if (value := getattr(submission, name)) is not None},
         "contact": world.persons[found.person_id].record.contact, "submissions": lead.state.submissions + 1,
-        "answers": lead.state.answers | submission.answers,
+        "repeat": repeat, "answers": lead.state.answers | submission.answers,
     }  # fmt: skip
     state, why = scored(fields, engagement, rules)
     world.submissions.append(Submission(event.id, state.lead_id, found.person_id, "attached"))

@@ -1,9 +1,19 @@
-"""What came of a lead: won and lost close it, one given back stays open for the next owner; a win makes a customer."""
+"""What came of a lead: won and lost close it, one given back stays open for the next owner; a win makes a customer.
+
+Who asked again while the closing was on its way here attached to a lead that the router had closed, so nobody was told.
+The closing says how many submissions the lead's owner knew of; for the others it opens a new lead.
+"""
 
 from __future__ import annotations
 
-from schemas.events.event import Reason
+from dataclasses import replace
+
+from schemas.events.event import Reason, derived_id
+from schemas.events.leads import Repeat
 from schemas.events.outcomes import Outcome
+from services.qualify.engagement import Engagement
+from services.qualify.rules import BOOK, ScoringRules
+from services.qualify.scoring import scored
 from services.qualify.tell import tell_lead, tell_person
 from services.qualify.world import Lead, World
 from services.runtime.verdict import Context, Emit, Incoming, Outgoing, Verdict, Wait
@@ -30,7 +40,34 @@ def _closed(lead: Lead, event: Incoming, world: World, context: Context) -> tupl
         return ()
     why = Reason(code=status, text=f"{data.destination} reports the lead {status}: {data.reason or 'no reason given'}")
     state = lead.state.model_copy(update={"status": status})
-    return (tell_lead("lead.rescored", state, lead.engagement, [why], event, world, context),)
+    repeat = _unheard(lead, data)
+    if repeat is None:
+        return (tell_lead("lead.rescored", state, lead.engagement, [why], event, world, context),)
+    new_id = derived_id(event.id, "lead")
+    again = Reason(code="asked_again", text=f"Asked again before the closing was known: lead {new_id} goes on with it")
+    closed = tell_lead("lead.rescored", state, lead.engagement, [why, again], event, world, context)
+    return (closed, _opened(new_id, repeat, lead, event, world, context))
+
+
+def _unheard(lead: Lead, data: Outcome) -> Repeat | None:
+    """The enquiry that came last, if it was told to nobody. To a lead that is closed here already, nothing attaches."""
+    known = data.seen_submissions
+    return lead.state.repeat if lead.status == "open" and known is not None and known < lead.state.submissions else None
+
+
+def _opened(lead_id: str, repeat: Repeat, past: Lead, event: Incoming, world: World, context: Context) -> Outgoing:
+    """The lead of what was asked in vain. No submission ends with it: those that it stands for have attached."""
+    rules: ScoringRules = context.books[BOOK].rules
+    fields = {
+        **past.state.__dict__, "lead_id": lead_id, "opened_at": repeat.occurred_at, "origin": repeat.origin,
+        "contact": world.persons[past.person_id].record.contact, "repeat": None,
+        "submissions": past.state.submissions - event.data.seen_submissions,
+    }  # fmt: skip
+    state, why = scored(fields, Engagement(), rules)
+    text = f"Asked again before the closing of lead {past.lead_id} was known: a new lead"
+    reasons = [Reason(code="asked_again", text=text), *why]
+    begun = replace(event, data=event.data.model_copy(update={"correlation_id": repeat.submission_id}))
+    return tell_lead("lead.qualified", state, Engagement(), reasons, begun, world, context)
 
 
 def _customer(lead: Lead, event: Incoming, world: World, context: Context) -> tuple[Outgoing, ...]:

@@ -44,7 +44,7 @@ WHERE i.address_hash = d.address_hash
 -- Write people's records.
 INSERT INTO person (person_id, version, event_id, event_type, document, submissions)
 SELECT * FROM unnest(%(people)s::uuid[], %(versions)s::int[], %(event_ids)s::uuid[], %(event_types)s::text[],
-  %(documents)s::text[], %(submissions)s::int[])
+  string_to_array(%(documents)s, E'\x1e', E'\x15'), %(submissions)s::int[])
 ON CONFLICT (person_id) DO UPDATE SET version = excluded.version, event_id = excluded.event_id,
   event_type = excluded.event_type, document = excluded.document, submissions = excluded.submissions
 
@@ -52,7 +52,7 @@ ON CONFLICT (person_id) DO UPDATE SET version = excluded.version, event_id = exc
 -- Write leads' states, in the order given: closed leads first, so that they make room for open ones.
 INSERT INTO lead (lead_id, person_id, product_line, status, version, document, points, points_at)
 SELECT * FROM unnest(%(leads)s::uuid[], %(people)s::uuid[], %(product_lines)s::text[], %(statuses)s::text[],
-  %(versions)s::int[], %(documents)s::text[], %(points)s::float8[], %(points_at)s::timestamptz[])
+  %(versions)s::int[], string_to_array(%(documents)s, E'\x1e', E'\x15'), %(points)s::float8[], %(points_at)s::timestamptz[])
 ON CONFLICT (lead_id) DO UPDATE SET status = excluded.status, version = excluded.version,
   document = excluded.document, points = excluded.points, points_at = excluded.points_at
 

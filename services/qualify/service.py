@@ -46,4 +46,5 @@ def build(settings: QualifySettings) -> Service:
         books={BOOK: ScoringRules},
         makes_known=partial(makes_known, secret=settings.secret),
         for_ever=frozenset({LEADS_RECEIVED.name, ACTIVITIES_RECEIVED.name}),
+        of_strangers=frozenset({ACTIVITIES_RECEIVED.name}),
     )

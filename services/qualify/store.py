@@ -12,6 +12,7 @@ from schemas.events.outcomes import Outcome
 from services.qualify.engagement import Engagement
 from services.qualify.recognise import claim
 from services.qualify.world import Activity, Lead, Person, World
+from services.runtime.literals import documents
 from services.runtime.postgres import Cursor, load_queries, select
 from services.runtime.service import Published
 from services.runtime.verdict import Context, Incoming
@@ -100,7 +101,7 @@ def _keep_persons(cursor: Cursor, persons: Sequence[Person]) -> None:
         cursor.execute(SQL["keep_persons"], {
             "people": _ids(p.person_id for p in persons), "versions": [p.version for p in persons],
             "event_ids": _ids(p.event_id for p in persons), "event_types": [p.event_type for p in persons],
-            "documents": [p.document for p in persons], "submissions": [p.submissions for p in persons],
+            "documents": documents(p.document for p in persons), "submissions": [p.submissions for p in persons],
         })  # fmt: skip
 
 
@@ -109,7 +110,7 @@ def _keep_leads(cursor: Cursor, changed: Iterable[Lead]) -> None:
         cursor.execute(SQL["keep_leads"], {
             "leads": _ids(x.lead_id for x in leads), "people": _ids(x.person_id for x in leads),
             "product_lines": [x.product_line for x in leads], "statuses": [x.status for x in leads],
-            "versions": [x.version for x in leads], "documents": [x.document for x in leads],
+            "versions": [x.version for x in leads], "documents": documents(x.document for x in leads),
             "points": [x.engagement.points for x in leads], "points_at": [x.engagement.at for x in leads],
         })  # fmt: skip
 

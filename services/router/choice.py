@@ -9,13 +9,13 @@ from its share as there are reps; this never leaves anyone more than one.
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
 from schemas.events.event import Reason
-from schemas.events.leads import LeadState
 from services.router.rules import WARMTHS, Rep, Routing
+from services.router.views import LeadOf
 
 TURN = 720_720_000
 """Pass of one turn at weight 1. Divisible by most weights, so that passes stay whole numbers and ties stay ties."""
@@ -28,6 +28,8 @@ OBSTACLES = {
     "tried": "all_tried",
 }
 """Why a rep is skipped, and what a lead is parked with where that holds for the whole pool."""
+
+RANK: Mapping[str, int] = MappingProxyType({warmth: n for n, warmth in enumerate(WARMTHS)})
 
 OF_THE_REP = frozenset(("absent", "full"))
 """Obstacles of the rep, not of this lead: they can pass by themselves, and they earn no claim to later leads."""
@@ -45,8 +47,7 @@ class Standing(NamedTuple):
 Standings = Mapping[str, Standing]
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """The rep that takes the lead, and the passes in that pool which the choice moved."""
 
     pool: str
@@ -55,8 +56,7 @@ class Turn:
     reasons: tuple[Reason, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Nobody:
+class Nobody(NamedTuple):
     """Why nobody takes the lead. Waiting for somebody in `pool` may help; None: only other rules, or a person."""
 
     pool: str | None
@@ -64,18 +64,19 @@ class Nobody:
 
 
 def choose(
-    rules: Routing, lead: LeadState, standings: Standings, absent: Container[str], tried: Container[str] = ()
+    rules: Routing, lead: LeadOf, standings: Standings, absent: Container[str], tried: Container[str] = ()
 ) -> Turn | Nobody:
     """The rep that takes this lead now. The same arguments always give the same answer."""
     pool, covered = territory(rules, lead)
     if pool is None:
         return Nobody(None, (covered,))
     able, skipped = _sift(rules.members[pool], lead, standings, absent, tried)
-    told = tuple(_skipped(why, reps) for why, reps in skipped.items())
+    told = tuple([_skipped(why, tuple(reps)) for why, reps in skipped.items()])
     if not able:
         may_pass = not OF_THE_REP.isdisjoint(skipped)
         return Nobody(pool if may_pass else None, (_parked(pool, skipped), covered, *told))
-    passes = {rep.id: standings[rep.id].passes[pool] for rep in rules.members[pool] if pool in standings[rep.id].passes}
+    known = [(rep.id, standings[rep.id].passes) for rep in rules.members[pool]]
+    passes = {rep_id: by_pool[pool] for rep_id, by_pool in known if pool in by_pool}
     away = [rep_id for why in OF_THE_REP for rep_id in skipped.get(why, ())]
     unable = [rep_id for why in skipped.keys() - OF_THE_REP for rep_id in skipped[why]]
     rep, moved = take_turn(able, passes, unable, away)
@@ -84,15 +85,13 @@ def choose(
     return Turn(pool, rep, moved, (covered, turn, *told))
 
 
-def territory(rules: Routing, lead: LeadState) -> tuple[str | None, Reason]:
+def territory(rules: Routing, lead: LeadOf) -> tuple[str | None, Reason]:
     """Pool of the first territory that covers the lead, else the default pool, with the reason."""
     attributes = _attributes(lead)
     for line in rules.territories:
-        if all(_matches(attributes[name], values, start) for name, values, start in line.when.tests):
+        if _covers(line.when.tests, attributes):
             return line.pool, line.reason
-    if rules.default_pool is None:
-        return None, Reason(code="no_pool", text="no territory covers it and there is no default pool")
-    return rules.default_pool, Reason(code="default_pool", text=f"{rules.default_pool}: no territory covers it")
+    return rules.default_pool, rules.uncovered
 
 
 def take_turn(
@@ -103,15 +102,21 @@ def take_turn(
     Newcomers start at the mean, and the reps `away` do not fall behind it: nobody is flooded on coming (back). Those
     that are only `unable` to take this lead keep their place.
     """
-    known = [(rep.weight, passes[rep.id]) for rep in able if rep.id in passes]
-    mean = sum(w * p for w, p in known) // sum(w for w, _ in known) if known else 0
+    weight = known = turns = 0
+    for rep in able:
+        weight += rep.weight
+        if rep.id in passes:
+            known += rep.weight
+            turns += rep.weight * passes[rep.id]
+    mean = turns // known if known else 0
+    total = turns + (weight - known) * mean
     now = {rep.id: passes.get(rep.id, mean) for rep in able}
-    total, weight = sum(rep.weight * now[rep.id] for rep in able), sum(rep.weight for rep in able)
-    owed = (rep for rep in able if now[rep.id] * weight <= total)
-    winner = min(owed, key=lambda rep: (now[rep.id] + TURN // rep.weight, rep.id))
+    ends, _, winner = min(
+        [(now[rep.id] + TURN // rep.weight, rep.id, rep) for rep in able if now[rep.id] * weight <= total]
+    )
     now |= {rep_id: passes.get(rep_id, mean) for rep_id in unable}
     now |= {rep_id: max(passes.get(rep_id, mean), mean) for rep_id in away}
-    now[winner.id] += TURN // winner.weight
+    now[winner.id] = ends
     return winner, {rep_id: at for rep_id, at in now.items() if passes.get(rep_id) != at}
 
 
@@ -125,7 +130,7 @@ def open_pools(rules: Routing, loads: Mapping[str, int], absent: Container[str])
 
 
 def _sift(
-    reps: Sequence[Rep], lead: LeadState, standings: Standings, absent: Container[str], tried: Container[str]
+    reps: Sequence[Rep], lead: LeadOf, standings: Standings, absent: Container[str], tried: Container[str]
 ) -> tuple[list[Rep], dict[str, list[str]]]:
     able: list[Rep] = []
     skipped: dict[str, list[str]] = {}
@@ -138,7 +143,7 @@ def _sift(
     return able, skipped
 
 
-def _obstacle(rep: Rep, lead: LeadState, load: int, absent: Container[str], tried: Container[str]) -> str | None:
+def _obstacle(rep: Rep, lead: LeadOf, load: int, absent: Container[str], tried: Container[str]) -> str | None:
     if rep.id in tried:
         return "tried"
     if rep.product_lines and lead.product_line not in rep.product_lines:
@@ -152,11 +157,11 @@ def _obstacle(rep: Rep, lead: LeadState, load: int, absent: Container[str], trie
 
 def _warmer(one: str, other: str) -> bool:
     """Whether `one` is warmer than `other`; a warmth that we do not know is cold."""
-    rank: Mapping[str, int] = {warmth: n for n, warmth in enumerate(WARMTHS)}
-    return rank.get(one, 0) > rank.get(other, 0)
+    return RANK.get(one, 0) > RANK.get(other, 0)
 
 
-def _skipped(why: str, reps: Sequence[str]) -> Reason:
+@lru_cache(maxsize=256)  # lead after lead skips the same reps
+def _skipped(why: str, reps: tuple[str, ...]) -> Reason:
     return Reason(code=f"skipped_{why}", text=f"{len(reps)}: {', '.join(reps)}")
 
 
@@ -168,7 +173,7 @@ def _parked(pool: str, skipped: Mapping[str, Sequence[str]]) -> Reason:
     return Reason(code="nobody_free", text=f"nobody in {pool} can take it, for several reasons")
 
 
-def _attributes(lead: LeadState) -> dict[str, str]:
+def _attributes(lead: LeadOf) -> dict[str, str]:
     contact, origin = lead.contact, lead.origin
     return {
         "country": (contact.country or "").casefold(),
@@ -184,5 +189,9 @@ def _attributes(lead: LeadState) -> dict[str, str]:
     }
 
 
-def _matches(found: str, values: tuple[str, ...], start: bool) -> bool:
-    return found.startswith(values) if start else found in values
+def _covers(tests: Sequence[tuple[str, tuple[str, ...], bool]], attributes: Mapping[str, str]) -> bool:
+    for name, values, start in tests:
+        found = attributes[name]
+        if not (found.startswith(values) if start else found in values):
+            return False
+    return True

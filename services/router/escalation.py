@@ -28,27 +28,27 @@ def overdue(world: World, lead: Lead, context: Context) -> tuple[Outgoing, ...]:
 
 def retried(world: World, lead: Lead, context: Context) -> tuple[Outgoing, ...]:
     """Hand over a parked lead if somebody can take it now; else it rests on without a word."""
-    book, told = context.books[BOOK], lead.last_told()
-    if told is None or lead.retry_at is None:
+    book, state = context.books[BOOK], lead.last_told()
+    if state is None or lead.retry_at is None:
         return ()
-    choice = choose(book.rules, told.lead, world.standings, world.absent, lead.tried)
+    choice = choose(book.rules, state.lead, world.standings, world.absent, lead.tried)
     if isinstance(choice, Nobody):
         world.put(lead._replace(pool=choice.pool, retry_at=context.now + PAUSE, rules_version=book.version))
         return ()
     cause = _clock(lead, "retry_at", lead.retry_at, context)
-    return (hand_over(world, lead, told.lead, choice, book, cause),)
+    return (hand_over(world, lead, state, choice, book, cause),)
 
 
 def move_on(world: World, lead: Lead, context: Context, cause: Cause, why: Reason) -> tuple[Outgoing, ...]:
     """Give the lead to another rep, or park it after the last reassignment that the rules allow and call a person."""
-    book, told = context.books[BOOK], lead.last_told()
+    book, state = context.books[BOOK], lead.last_told()
     rules: Routing = book.rules
-    if told is None:
+    if state is None:
         return ()
     if len(lead.holders) > rules.max_reassignments:
-        moved = park(world, lead, told.lead, (why,), book, cause)
+        moved = park(world, lead, state.whole, (why,), book, cause)
     else:
-        moved = route(world, lead, told.lead, context, cause, (why,))
+        moved = route(world, lead, state, context, cause, (why,))
     return (moved, _stuck(lead, cause, why)) if moved.type == "lead.parked" else (moved,)
 
 

@@ -18,6 +18,9 @@ from services.runtime.verdict import Context, Dead, Drop, Emit, Incoming, Outgoi
 CLOSING = frozenset(("lead.won", "lead.lost", "lead.returned"))
 """Outcomes that can free a rep or call for another."""
 
+ENDING = CLOSING - {"lead.returned"}
+"""Outcomes after which nobody is told any more what the person asks."""
+
 Events = tuple[Outgoing, ...]
 
 
@@ -61,9 +64,15 @@ def _judged(event: Incoming, lead: Lead, destination: str, context: Context) -> 
         occurred_at=_when(report.occurred_at, event.timestamp), recorded_at=context.now, cause_id=event.inbox_id,
         correlation_id=lead.correlation_id or event.inbox_id, lead_id=lead.lead_id, destination=destination,
         rep_id=rep_id, stage=report.stage, reason=report.reason, value=report.value, currency=report.currency,
-        note=report.note,
+        note=report.note, seen_submissions=_seen(event, lead),
     )  # fmt: skip
     return outcome if _holds(lead, outcome) else outcome.model_copy(update={"by_holder": False})
+
+
+def _seen(event: Incoming, lead: Lead) -> int | None:
+    """How many submissions the last holder was told of; a second closing says the same, as none is told in between."""
+    told = lead.last_told() if event.type in ENDING else None
+    return told.lead.submissions if told else None
 
 
 def _when(said: datetime | None, arrived: datetime) -> datetime:

@@ -21,6 +21,14 @@ SELECT lead_id, version, seen_version, state, stage, respond_by, pool, retry_at,
 FROM lead WHERE retry_at <= %(until)s AND (pool = ANY(%(pools)s::text[]) OR rules_version <> %(rules)s)
 ORDER BY retry_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 
+-- name: put_off_response
+-- Move the deadline of a lead that could not be passed on.
+UPDATE lead SET respond_by = %(until)s WHERE lead_id = %(id)s
+
+-- name: put_off_retry
+-- Let a parked lead rest that could not be tried.
+UPDATE lead SET retry_at = %(until)s WHERE lead_id = %(id)s
+
 -- name: any_parked
 -- Whether any parked lead is ready for another try.
 SELECT EXISTS (SELECT FROM lead WHERE retry_at <= %(until)s)
@@ -45,7 +53,7 @@ SELECT * FROM unnest(
     %(lead_id)s::uuid[], %(version)s::integer[], %(seen_version)s::integer[], %(state)s::text[], %(rep_id)s::text[],
     %(holders)s::text[], %(stage)s::text[], %(respond_by)s::timestamptz[], %(pool)s::text[],
     %(retry_at)s::timestamptz[], %(rules_version)s::text[], %(correlation_id)s::text[], %(event_id)s::uuid[],
-    %(event_type)s::text[], %(document)s::text[])
+    %(event_type)s::text[], string_to_array(%(documents)s, E'\x1e', E'\x15'))
 ON CONFLICT (lead_id) DO UPDATE SET
     version = excluded.version, seen_version = excluded.seen_version, state = excluded.state,
     rep_id = excluded.rep_id, holders = excluded.holders, stage = excluded.stage, respond_by = excluded.respond_by,

@@ -146,6 +146,13 @@ class Routing(Rules):
         return self
 
     @cached_property
+    def uncovered(self) -> Reason:
+        """What an event says of a lead that no territory covers."""
+        if self.default_pool is None:
+            return Reason(code="no_pool", text="no territory covers it and there is no default pool")
+        return Reason(code="default_pool", text=f"{self.default_pool}: no territory covers it")
+
+    @cached_property
     def members(self) -> Mapping[str, tuple[Rep, ...]]:
         """Reps by pool, in order of their ids."""
         ordered = sorted(self.reps, key=lambda rep: rep.id)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from schemas.events.leads import LeadQualified, SubmissionClosed
 from schemas.events.outcomes import OUTCOMES
-from schemas.topics import LEADS_ASSIGNED, LEADS_QUALIFIED, OUTCOMES_RECEIVED, destination_outcomes
+from schemas.topics import LEADS_ASSIGNED, OUTCOMES_RECEIVED, destination_outcomes
 from services.router import store
 from services.router.assignment import BOOK
 from services.router.decide import qualified, set_aside
@@ -15,14 +14,16 @@ from services.router.escalation import overdue, retried
 from services.router.outcomes import reported
 from services.router.rules import Routing
 from services.router.settings import RouterSettings
+from services.router.store import Row
+from services.router.views import QUALIFIED, Closed, Qualified
 from services.router.world import Lead, World
 from services.runtime.postgres import Cursor
-from services.runtime.service import Clock, Service
+from services.runtime.service import DueRows, Service
 from services.runtime.verdict import Context, Incoming, Outgoing, Verdict
 
 HANDLERS: dict[str, Callable[[Incoming, World, Context], Verdict]] = {
-    **dict.fromkeys(LeadQualified.types, qualified),
-    **dict.fromkeys(SubmissionClosed.types, set_aside),
+    **dict.fromkeys(Qualified.types, qualified),
+    **dict.fromkeys(Closed.types, set_aside),
     **dict.fromkeys(OUTCOMES, reported),
 }
 
@@ -31,15 +32,12 @@ def build(settings: RouterSettings) -> Service:
     """The service, with one outcome topic for each configured destination."""
     return Service(
         name="router",
-        inputs=(LEADS_QUALIFIED, OUTCOMES_RECEIVED, *map(destination_outcomes, settings.destination_names())),
+        inputs=(QUALIFIED, OUTCOMES_RECEIVED, *map(destination_outcomes, settings.destination_names())),
         gather=store.gather,
         decide=decide,
         apply=store.apply,
         published={LEADS_ASSIGNED.name: store.published},
-        clocks=(
-            Clock("first_response", timedelta(seconds=1), pass_on_overdue),
-            Clock("parked", timedelta(seconds=2), retry_parked),
-        ),
+        clocks=(FIRST_RESPONSE, PARKED),
         books={BOOK: Routing},
     )
 
@@ -49,19 +47,27 @@ def decide(event: Incoming, world: World, context: Context) -> Verdict:
     return HANDLERS[event.type](event, world, context)
 
 
-def pass_on_overdue(cursor: Cursor, context: Context) -> list[Outgoing]:
+def pass_on_overdue(cursor: Cursor, rows: Sequence[Row], context: Context) -> list[Outgoing]:
     """Leads without an answer in time go to another rep, or are parked after the last."""
-    return _each(overdue, store.claim_overdue(cursor, context), cursor, context)
+    return _each(overdue, cursor, rows, context)
 
 
-def retry_parked(cursor: Cursor, context: Context) -> list[Outgoing]:
+def retry_parked(cursor: Cursor, rows: Sequence[Row], context: Context) -> list[Outgoing]:
     """Parked leads are handed over once somebody can take them."""
-    return _each(retried, store.claim_parked(cursor, context), cursor, context)
+    return _each(retried, cursor, rows, context)
 
 
 def _each(
-    step: Callable[[World, Lead, Context], tuple[Outgoing, ...]], world: World, cursor: Cursor, context: Context
-) -> list[Outgoing]:
+    step: Callable[[World, Lead, Context], tuple[Outgoing, ...]],
+    cursor: Cursor, rows: Sequence[Row], context: Context,
+) -> list[Outgoing]:  # fmt: skip
+    world = store.claimed(cursor, rows, context)
     events = [event for lead in list(world.leads.values()) for event in step(world, lead, context)]
     store.apply(cursor, world)
     return events
+
+
+FIRST_RESPONSE = DueRows(
+    "first_response", timedelta(seconds=1), store.claim_overdue, pass_on_overdue, store.put_off_response
+)
+PARKED = DueRows("parked", timedelta(seconds=2), store.claim_parked, retry_parked, store.put_off_retry)

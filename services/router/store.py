@@ -7,25 +7,21 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from schemas.events.leads import LeadQualified
 from schemas.events.outcomes import OutcomeReport
 from services.router.assignment import BOOK
 from services.router.choice import Standing, open_pools
 from services.router.decide import ENDED
 from services.router.outcomes import CLOSING, known_form
 from services.router.rules import Routing
+from services.router.views import Qualified
 from services.router.world import Holder, Lead, World
+from services.runtime.literals import documents
 from services.runtime.postgres import Cursor, load_queries, select
 from services.runtime.service import Published
 from services.runtime.verdict import Context, Incoming
 
+Row = tuple[Any, ...]
 QUERIES = load_queries("services.router")
-COLUMNS = (
-    "lead_id", "version", "seen_version", "state", "stage", "respond_by", "pool", "retry_at", "rules_version",
-    "correlation_id", "event_id", "event_type", "document",
-)  # fmt: skip
-"""Fields of a lead that stand in its row as they are, in the order in which the queries select them."""
-
 CLAIM = 200
 """Most leads that a clock takes in one transaction."""
 
@@ -56,22 +52,38 @@ def apply(cursor: Cursor, world: World) -> None:
         })  # fmt: skip
 
 
-def claim_overdue(cursor: Cursor, context: Context) -> World:
-    """Leads whose first response is due and cannot have been reported unread; with all reps, locked."""
+def claim_overdue(cursor: Cursor, context: Context) -> list[Row]:
+    """Leads whose first response is due and cannot have been reported unread."""
     until = _until(context)
-    rows = select(cursor, QUERIES["claim_overdue"], {"until": until, "limit": CLAIM}) if until else []
-    return _claimed(cursor, rows, context)
+    return select(cursor, QUERIES["claim_overdue"], {"until": until, "limit": CLAIM}) if until else []
 
 
-def claim_parked(cursor: Cursor, context: Context) -> World:
-    """Parked leads that somebody may be able to take by now; with all reps, locked."""
+def put_off_response(cursor: Cursor, row: Row, until: datetime) -> None:
+    """Give the lead's holder more time."""
+    cursor.execute(QUERIES["put_off_response"], {"id": row[0], "until": until})
+
+
+def claim_parked(cursor: Cursor, context: Context) -> list[Row]:
+    """Parked leads that somebody may be able to take by now."""
     until, book = _until(context), context.books[BOOK]
     if until is None or not select(cursor, QUERIES["any_parked"], {"until": until})[0][0]:
-        return World()
+        return []
     rules: Routing = book.rules
     pools = open_pools(rules, dict(select(cursor, QUERIES["read_loads"])), rules.absent(context.now))
     claim = {"until": until, "pools": pools, "rules": book.version, "limit": CLAIM}
-    return _claimed(cursor, select(cursor, QUERIES["claim_parked"], claim), context)
+    return select(cursor, QUERIES["claim_parked"], claim)
+
+
+def put_off_retry(cursor: Cursor, row: Row, until: datetime) -> None:
+    """Let a parked lead rest."""
+    cursor.execute(QUERIES["put_off_retry"], {"id": row[0], "until": until})
+
+
+def claimed(cursor: Cursor, rows: Sequence[Row], context: Context) -> World:
+    """These leads; with all reps, locked."""
+    world = World({row[0]: _lead(row) for row in rows})
+    _lock_reps(cursor, world, context)
+    return world
 
 
 def published(cursor: Cursor, known: Mapping[str, int]) -> list[Published]:
@@ -82,13 +94,6 @@ def published(cursor: Cursor, known: Mapping[str, int]) -> list[Published]:
 
 def _until(context: Context) -> datetime | None:
     return context.applied_until and min(context.now, context.applied_until)
-
-
-def _claimed(cursor: Cursor, rows: Sequence[tuple[Any, ...]], context: Context) -> World:
-    world = World({row[0]: _lead(row) for row in rows})
-    if rows:
-        _lock_reps(cursor, world, context)
-    return world
 
 
 def _lock_reps(cursor: Cursor, world: World, context: Context) -> None:
@@ -102,25 +107,27 @@ def _lock_reps(cursor: Cursor, world: World, context: Context) -> None:
 
 
 def _lead_id(event: Incoming) -> str | None:
-    if isinstance(event.data, LeadQualified):
+    if isinstance(event.data, Qualified):
         return event.data.lead.lead_id
     return known_form(event.data.lead_id) if isinstance(event.data, OutcomeReport) else None
 
 
 def _needs_reps(event: Incoming, world: World) -> bool:
-    if isinstance(event.data, LeadQualified):
+    if isinstance(event.data, Qualified):
         state = world.leads[event.data.lead.lead_id].state
         return state in ("unknown", "parked") or (state == "assigned" and event.data.lead.status in ENDED)
     return event.type in CLOSING
 
 
 def _lead(row: tuple[Any, ...]) -> Lead:
-    holders = tuple(Holder(*holder.split(":")) for holder in row[-1].split())
-    return Lead(*row[:-1])._replace(holders=holders)
+    holders = tuple([Holder(*holder.split(":")) for holder in row[-1].split()])
+    return Lead._make((*row[:-1], holders))
 
 
-def _lead_columns(leads: Sequence[Lead]) -> dict[str, list[Any]]:
-    return {name: [getattr(lead, name) for lead in leads] for name in COLUMNS} | {
+def _lead_columns(leads: Sequence[Lead]) -> dict[str, Any]:
+    columns = dict(zip(Lead._fields, map(list, zip(*leads, strict=True)), strict=True))
+    return columns | {
+        "documents": documents(lead.document for lead in leads),
         "rep_id": [lead.holder.rep_id if lead.holder else None for lead in leads],
         "holders": [" ".join(f"{h.rep_id}:{h.destination}" for h in lead.holders) for lead in leads],
     }

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from schemas.events.assignments import Assignment
+from pydantic_core import from_json
+
 from services.router.choice import Standing, Turn
+from services.router.views import LeadOf, State
 
 
 class Holder(NamedTuple):
@@ -22,7 +24,8 @@ class Lead(NamedTuple):
     """One lead's row. `version` 0: nothing told yet; `seen_version` 0: qualify has not told us of it.
 
     `state` is unknown, assigned, parked or closed. `respond_by` is None once the holder has answered, `retry_at` where
-    a parked lead waits for a person. `document` is the state as last told on leads.assigned.
+    a parked lead waits for a person. `document` is the state as last told on leads.assigned. The queries select the
+    fields in this order.
     """
 
     lead_id: str
@@ -39,7 +42,6 @@ class Lead(NamedTuple):
     event_type: str | None = None
     document: str | None = None
     holders: tuple[Holder, ...] = ()
-    told: Assignment | None = None
 
     @property
     def holder(self) -> Holder | None:
@@ -49,18 +51,22 @@ class Lead(NamedTuple):
     @property
     def tried(self) -> tuple[str, ...]:
         """Reps that hold or held it."""
-        return tuple(holder.rep_id for holder in self.holders)
+        return tuple([holder.rep_id for holder in self.holders])
 
     @property
     def destinations(self) -> frozenset[str]:
         """Destinations that have or had it."""
         return frozenset(holder.destination for holder in self.holders)
 
-    def last_told(self) -> Assignment | None:
-        """The state as last told, read once."""
-        if self.told or self.document is None:
-            return self.told
-        return Assignment.model_validate_json(self.document)
+    def assignment(self) -> dict[str, Any]:
+        """The assignment as last told: JSON objects, so that what newer writers added stays; empty before the first."""
+        told: dict[str, Any] = from_json(self.document) if self.document else {}
+        return told
+
+    def last_told(self) -> State | None:
+        """The lead within the assignment as last told."""
+        whole = self.assignment().get("lead")
+        return None if whole is None else State(LeadOf.model_validate(whole), whole)
 
 
 @dataclass(slots=True)
@@ -81,11 +87,11 @@ class World:
 
     def hand_over(self, turn: Turn) -> Standing:
         """Count the chosen rep's new lead and move the passes; returns its standing before."""
+        winner, before = turn.rep.id, self.standings[turn.rep.id]
         for rep_id, moved in turn.passes.items():
-            standing = self.standings[rep_id]
-            self._put_standing(standing._replace(passes={**standing.passes, turn.pool: moved}))
-        before = self.standings[turn.rep.id]
-        self._put_standing(before._replace(open_leads=before.open_leads + 1, number=before.number + 1))
+            _, open_leads, number, passes = self.standings[rep_id]
+            one = 1 if rep_id == winner else 0
+            self._put_standing(Standing(rep_id, open_leads + one, number + one, {**passes, turn.pool: moved}))
         return before
 
     def release(self, lead: Lead) -> None:

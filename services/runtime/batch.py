@@ -221,8 +221,8 @@ def _next_offsets(entries: Sequence[Entry]) -> dict[Partition, int]:
 
 def _keep_pending(cursor: Cursor, partitions: Mapping[Partition, int], items: Mapping[Partition, list[Frame]]) -> None:
     ordered = sorted(partitions)
-    texts = [frames.dump(items.get(p, ())) for p in ordered]
-    cursor.execute(SQL["pending_replace"], {**fence.columns(ordered), "frames": texts})
+    packed = [frames.pack(items.get(p, ())) for p in ordered]
+    cursor.execute(SQL["pending_replace"], {**fence.columns(ordered), "frames": packed})
 
 
 def is_bad_data(error: BaseException) -> bool:

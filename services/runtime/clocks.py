@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import psycopg2
 import structlog
+from prometheus_client import Counter
 
-from services.runtime import fence, metrics, outbox, waiting
-from services.runtime.dead import dead_letter
+from services.runtime import fence, metrics, outbox
 from services.runtime.decode import Decoder
 from services.runtime.faults import Faults
 from services.runtime.follower import Books
-from services.runtime.frames import Frame
-from services.runtime.inbox import Inbox
+from services.runtime.patience import patience
 from services.runtime.postgres import Cursor, Session, transaction
-from services.runtime.service import Call, Clock, Service
-from services.runtime.verdict import Context, Dead
+from services.runtime.service import Call, Clock, DueRows, Service
+from services.runtime.verdict import Context
 
 log = structlog.get_logger()
-PATIENCE_CLOCK = timedelta(seconds=30)
+TRANSIENT = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.InternalError)  # the last: read-only
+PUT_OFF = timedelta(minutes=10)
+ALONE = ("clock.put_off", metrics.CLOCK_PUT_OFF)
+RECORD_PAUSES_S = (0.1, 0.4, 1.0, 2.0, 4.0)  # an answer is lost when all are over: shorter than the way to a shutdown
 
 
 @dataclass(slots=True)
 class Clocks:
-    """Runs the clocks of one service in a thread of its own, with a session of its own."""
+    """Runs the clocks of one service in a thread of its own, with a session of its own. `alive_at`: last sign of it."""
 
     service: Service
     decoder: Decoder
@@ -37,8 +41,10 @@ class Clocks:
     session: Callable[[], Session]
     now: Callable[[], datetime]
     faults: Faults
+    alive_at: float = 0.0
     _stop: threading.Event = field(default_factory=threading.Event)
     _next: dict[str, float] = field(default_factory=dict)
+    _session: Session | None = None
 
     def stop(self) -> None:
         """Finish the turn at hand, then leave."""
@@ -46,28 +52,29 @@ class Clocks:
 
     def run(self) -> None:
         """Turn until stopped; whatever fails is logged and tried again."""
-        session: Session | None = None
         while not self._stop.wait(0.05):
-            try:
-                if session is None or session.closed:
-                    session = self.session()
-                self.turn(session)
-            except psycopg2.Error as error:
-                log.warning("clock.failed", error=type(error).__name__, sqlstate=error.pgcode)
-                _close(session)
-                session = None
-                self._stop.wait(0.5)
-        _close(session)
+            self.alive_at = time.monotonic()
+            self.turn()
+        self.hang_up()
 
-    def turn(self, session: Session) -> None:
-        """Run every clock whose time has come."""
+    def turn(self) -> None:
+        """Run every clock whose time has come; one that fails does not hold up the others."""
         if not self.books.complete or not self.counts():
             return
-        for clock in self.service.clocks:
+        for clock in (*self.service.clocks, patience(self.service, self.decoder)):
             if self._due(clock.name, clock.every):
-                self._run_one(session, clock)
-        if self._due("waiting", PATIENCE_CLOCK):
-            self._end_patience(session)
+                self._run_one(clock)
+
+    def hang_up(self) -> None:
+        """Close the session; the next turn opens another."""
+        if self._session is not None and not self._session.closed:
+            self._session.close()
+        self._session = None
+
+    def context(self, cursor: Cursor) -> Context:
+        """What a clock may know now."""
+        until = fence.applied_until(cursor, self.counts())
+        return Context(self.now(), dict(self.books.active), until)
 
     def _due(self, name: str, every: timedelta) -> bool:
         now = time.monotonic()
@@ -76,27 +83,62 @@ class Clocks:
         self._next[name] = now + every.total_seconds()
         return True
 
-    def _run_one(self, session: Session, clock: Clock | Call) -> None:
+    def _run_one(self, clock: Clock | DueRows | Call) -> None:
+        fired = 0
         try:
-            fired = self._fire(session, clock) if isinstance(clock, Clock) else self._call(session, clock)
-        except (psycopg2.OperationalError, psycopg2.InterfaceError):
-            raise
-        except Exception:
-            log.exception("clock.defect", clock=clock.name)
-            metrics.CLOCK_FAILURES.labels(self.service.name, clock.name).inc()
-            return
+            with self._surviving("clock.defect", metrics.CLOCK_FAILURES, clock.name):
+                fired = self._fire(clock)
+        except TRANSIENT as error:
+            log.warning("clock.failed", clock=clock.name, error=type(error).__name__, sqlstate=error.pgcode)
+            self.hang_up()
+            self._stop.wait(0.5)
         if fired:
             metrics.CLOCK_FIRED.labels(self.service.name, clock.name).inc(fired)
             self._next[clock.name] = 0.0  # there may be more
 
-    def _fire(self, session: Session, clock: Clock) -> int:
-        with transaction(session) as cursor:
+    @contextmanager
+    def _surviving(self, event: str, counter: Counter, clock: str) -> Iterator[None]:
+        """Log and count a defect and go on; a database that is away is none."""
+        try:
+            yield
+        except TRANSIENT:
+            raise
+        except Exception:
+            log.exception(event, clock=clock)
+            counter.labels(self.service.name, clock).inc()
+
+    def _fire(self, clock: Clock | DueRows | Call) -> int:
+        if isinstance(clock, Call):
+            return self._call(clock)
+        with self._transaction() as cursor:
+            if isinstance(clock, DueRows):
+                return self._fire_rows(cursor, clock)
             events = clock.fire(cursor, self.context(cursor))
             outbox.write(cursor, events)
         return len(events)
 
-    def _call(self, session: Session, clock: Call) -> int:
-        with transaction(session) as cursor:
+    def _fire_rows(self, cursor: Cursor, clock: DueRows) -> int:
+        """Fire all due rows at once or, when that fails, one by one; how many were worked off."""
+        context = self.context(cursor)
+        rows = clock.claim(cursor, context)
+        if not rows or self._decided(cursor, clock, rows, context, "clock.defect", metrics.CLOCK_FAILURES):
+            return len(rows)
+        failed = [r for r in rows if not self._decided(cursor, clock, (r,), context, *ALONE)]
+        for row in failed:
+            clock.put_off(cursor, row, context.now + PUT_OFF)
+        return len(rows) - len(failed)
+
+    def _decided(
+        self, cursor: Cursor, clock: DueRows, rows: Sequence[Any], context: Context, event: str, counter: Counter
+    ) -> bool:
+        """Whether these rows were fired; nothing of it stands if not."""
+        with self._surviving(event, counter, clock.name), _savepoint(cursor):
+            outbox.write(cursor, clock.fire(cursor, rows, context))
+            return True
+        return False
+
+    def _call(self, clock: Call) -> int:
+        with self._transaction() as cursor:
             context = self.context(cursor)
             claims = clock.claim(cursor, context)
         if claims:
@@ -104,32 +146,48 @@ class Clocks:
         for claim in claims:
             if self._stop.is_set():
                 break  # what is not begun is somebody else's when its lease is over
-            answer = clock.call(claim, context)
-            self.faults.passed("after_call")
-            with transaction(session) as cursor:
-                outbox.write(cursor, clock.record(cursor, claim, answer, self.context(cursor)))
+            self.alive_at = time.monotonic()
+            self._call_one(clock, claim, context)
         return len(claims)
 
-    def context(self, cursor: Cursor) -> Context:
-        """What a clock may know now."""
-        until = fence.applied_until(cursor, self.counts())
-        return Context(self.now(), dict(self.books.active), until)
+    def _call_one(self, clock: Call, claim: Any, context: Context) -> None:
+        """One that fails is put off by its lease; the others go on."""
+        with self._surviving(*ALONE, clock.name):
+            answer = clock.call(claim, context)
+            self.faults.passed("after_call")
+            self._record(clock, claim, answer)
 
-    def _end_patience(self, session: Session) -> None:
-        """Events that waited too long for their id become dead letters."""
-        with transaction(session) as cursor:
-            context = self.context(cursor)
-            if context.applied_until is None:
+    def _record(self, clock: Call, claim: Any, answer: Any) -> None:
+        """What was answered is known to nobody else: try again with fresh sessions before it is given up."""
+        for pause in (*RECORD_PAUSES_S, None):
+            try:
+                with self._transaction() as cursor:
+                    outbox.write(cursor, clock.record(cursor, claim, answer, self.context(cursor)))
                 return
-            late = waiting.overdue(cursor, self.decoder, min(context.now, context.applied_until))
-            dead = Dead("unknown_id", "the id that this event is about did not become known within 24 h")
-            letters: list[Frame] = [dead_letter(self.service.name, entry, dead, context.now) for entry in late]
-            outbox.write_frames(cursor, letters)
-            states = {(entry.inbox_id, entry.day): ("dead", dead.reason) for entry in late}
-            Inbox(keep_data=False).settle(cursor, states)
-            waiting.forget(cursor, late)
+            except TRANSIENT as error:
+                self.hang_up()
+                if pause is None:
+                    raise
+                log.warning("answer.not_recorded", clock=clock.name, error=type(error).__name__, sqlstate=error.pgcode)
+                time.sleep(pause)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Cursor]:
+        if self._session is None or self._session.closed:
+            self._session = self.session()
+        with transaction(self._session) as cursor:
+            yield cursor
 
 
-def _close(session: Session | None) -> None:
-    if session is not None and not session.closed:
-        session.close()
+@contextmanager
+def _savepoint(cursor: Cursor) -> Iterator[None]:
+    """Undo what an error leaves half done, and keep the locks taken before."""
+    cursor.execute("SAVEPOINT decided")
+    try:
+        yield
+    except TRANSIENT:
+        raise
+    except Exception:
+        cursor.execute("ROLLBACK TO SAVEPOINT decided")
+        raise
+    cursor.execute("RELEASE SAVEPOINT decided")

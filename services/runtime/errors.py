@@ -4,6 +4,7 @@ CaudalError
 ├── Fenced           somebody else owns the partition now: drop its records, take the fence anew or leave
 ├── Unavailable      broker, database or another dependency is away: roll back, wait, try again; never a dead letter
 ├── LogGap           the log no longer holds what comes next: stop until an operator confirms
+├── Halted           the service stopped itself: stay stopped until an operator confirms
 ├── RulesInvalid     a rule book that cannot be used: names file, line and remedy
 └── SettingsInvalid  a setting that cannot be used: names the setting and the remedy
 """
@@ -29,6 +30,10 @@ class Unavailable(CaudalError):
 
 class LogGap(CaudalError):
     """Records between the fence's next offset and the log's ends are gone."""
+
+
+class Halted(CaudalError):
+    """Going on would do harm that only a person can judge."""
 
 
 class RulesInvalid(CaudalError):

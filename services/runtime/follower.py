@@ -39,11 +39,21 @@ class Books:
         self._models = models
         self._texts: dict[tuple[str, str], str] = {}
         self.active: dict[str, Book] = {}
+        self._activated_at: dict[str, int] = {}
         self.next_offset = 0
         self.unkept: list[Record] = []
 
-    def fold(self, record: Record) -> RulesPublished | RulesActivated | None:
-        """Take in one record; what it said, if this service cares for it."""
+    def fold(self, record: Record) -> None:
+        """Take in one record of a topic that is read from its start."""
+        said = self.read(record)
+        if isinstance(said, RulesPublished):
+            self._texts[said.book, said.book_version] = said.body
+        elif said is not None:
+            text = self._texts.get((said.book, said.book_version))
+            self.activate(said.book, said.book_version, text, record.offset)
+
+    def read(self, record: Record) -> RulesPublished | RulesActivated | None:
+        """What the record says, if this service cares for it."""
         self.next_offset = max(self.next_offset, record.offset + 1)
         try:
             envelope = codec.read(RULES_PUBLISHED, record.key, record.value, record.headers, "")
@@ -51,20 +61,17 @@ class Books:
             log.error("rules.unreadable", offset=record.offset, reason=fault.reason)
             return None
         event: RulesPublished | RulesActivated = envelope.data
-        if event.book not in self._models:
-            return None
-        if isinstance(event, RulesPublished):
-            self._texts[event.book, event.book_version] = event.body
-        else:
-            self.activate(event.book, event.book_version, self._texts.get((event.book, event.book_version)))
-        return event
+        return event if event.book in self._models else None
 
-    def activate(self, book: str, version: str, body: str | None) -> bool:
-        """Put a version in force, unless its text is missing or wrong; whether it is in force now."""
+    def activate(self, book: str, version: str, body: str | None, offset: int) -> bool:
+        """Put a version in force, unless a later record has spoken or its text is missing or wrong; whether it is."""
+        if offset < self._activated_at.get(book, 0):
+            return False
         try:
             if body is None:
                 raise RulesInvalid(f"{book}: version {version} was activated but never published")
             self.active[book] = parse_book(book, body, self._models[book])
+            self._activated_at[book] = offset
             log.info("rules.activated", book=book, version=version)
         except RulesInvalid as error:
             log.error("rules.refused", book=book, version=version, error=str(error))
@@ -82,9 +89,9 @@ def restore(session: Session, models: Models) -> Books:
     books = Books(models)
     with transaction(session) as cursor:
         position = select(cursor, SQL["rulebook_position"])
-        for book, body in select(cursor, SQL["rulebook_load"]):
+        for book, body, offset in select(cursor, SQL["rulebook_load"]):
             if book in models:
-                books.activate(book, "as kept", body)
+                books.activate(book, "as kept", body, offset)
     books.next_offset = position[0][0] if position else 0
     return books
 
@@ -96,22 +103,20 @@ def follow(session: Session, books: Books, reader: BookReader, timeout_s: float)
         return
     with transaction(session) as cursor:
         for record in books.unkept:
-            said = books.fold(record)
+            said = books.read(record)
             if isinstance(said, RulesPublished):
                 row = {"book": said.book, "version": said.book_version, "body": said.body}
                 cursor.execute(SQL["rulebook_publish"], row)
             elif said is not None:
-                _activate(books, cursor, said)
+                _activate(books, cursor, said, record.offset)
         cursor.execute(SQL["rulebook_advance"], {"next_offset": books.next_offset})
     books.unkept.clear()
 
 
-def _activate(books: Books, cursor: Cursor, said: RulesActivated) -> None:
-    row = {"book": said.book, "version": said.book_version}
+def _activate(books: Books, cursor: Cursor, said: RulesActivated, offset: int) -> None:
+    row = {"book": said.book, "version": said.book_version, "offset": offset}
     kept = select(cursor, SQL["rulebook_body"], row)
-    active = books.active.get(said.book)
-    in_force = active is not None and active.version == said.book_version
-    if kept and (in_force or books.activate(said.book, said.book_version, kept[0][0])):
+    if books.activate(said.book, said.book_version, kept[0][0] if kept else None, offset):
         cursor.execute(SQL["rulebook_activate"], row)
 
 

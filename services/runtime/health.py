@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import generate_latest
@@ -11,6 +12,31 @@ from prometheus_client import generate_latest
 from services.runtime.metrics import REGISTRY
 
 Check = Callable[[], tuple[bool, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """A thread that must keep turning. `alive_at`: when it last did, monotonic seconds; 0 before the first turn."""
+
+    name: str
+    alive_at: Callable[[], float]
+    stalled_after_s: float
+
+    def silent_s(self, now: float) -> float:
+        """Seconds since its last turn."""
+        at = self.alive_at()
+        return now - at if at else 0.0
+
+
+def healthy(pulses: tuple[Pulse, ...], now: float) -> tuple[bool, str]:
+    """Whether no thread has been silent for half the time after which it counts as stalled."""
+    said = ", ".join(f"{p.name}: last turn {p.silent_s(now):.1f} s ago" for p in pulses)
+    return all(p.silent_s(now) < p.stalled_after_s / 2 for p in pulses), said
+
+
+def stalled(pulses: tuple[Pulse, ...], now: float) -> list[str]:
+    """Names of the threads that turn no more."""
+    return [p.name for p in pulses if p.silent_s(now) > p.stalled_after_s]
 
 
 class HealthServer:

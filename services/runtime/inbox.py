@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
+from io import StringIO
+from typing import Any
 
 from schemas.events.event import derived_id
 from services.runtime.decode import FOR_EVER, Entry
@@ -13,6 +15,10 @@ from services.runtime.postgres import Cursor, Session, select, transaction
 from services.runtime.verdict import Dead
 
 State = tuple[str, str | None]
+NULL = r"\N"
+"""NULL in COPY's text format."""
+COPY_CHARACTERS = 1 << 20
+"""How much is handed to the server at once."""
 
 
 class Inbox:
@@ -42,9 +48,9 @@ class Inbox:
                 repeats.append(entry)
         unique = sorted(first.values(), key=lambda e: e.inbox_id)
         fresh = self._insert(cursor, unique)
-        known = [e for e in unique if e.inbox_id not in fresh] + repeats
+        known = [e for e in unique if (e.inbox_id, e.day) not in fresh] + repeats
         reused = self._insert_reused(cursor, [e for e in known if e.body_hash])
-        admitted = {id(e) for e in unique if e.inbox_id in fresh}
+        admitted = {id(e) for e in unique if (e.inbox_id, e.day) in fresh}
         return [reused.get(e.place, e) for e in entries if id(e) in admitted or e.place in reused]
 
     def settle(self, cursor: Cursor, states: Mapping[tuple[str, date], State]) -> None:
@@ -55,17 +61,23 @@ class Inbox:
                 "states": [s for s, _ in states.values()], "reasons": [r for _, r in states.values()],
             })  # fmt: skip
 
-    def _insert(self, cursor: Cursor, entries: Sequence[Entry]) -> set[str]:
+    def _insert(self, cursor: Cursor, entries: Sequence[Entry]) -> set[tuple[str, date]]:
+        """Ids and days of these sorted entries that are new, or dead ones let in again."""
         if not entries:
             return set()
-        parameters: dict[str, list[object]] = {
-            "ids": [e.inbox_id for e in entries], "days": [e.day for e in entries],
-            "body_hashes": [e.body_hash for e in entries], "repairs": [e.repair for e in entries],
-        }  # fmt: skip
-        if self._keep_data:
-            parameters |= _data_columns(entries)
-        rows = select(cursor, SQL["inbox_remember_data" if self._keep_data else "inbox_remember"], parameters)
-        return {row[0] for row in rows}
+        seen = {"ids": [e.inbox_id for e in entries], "days": list({e.day for e in entries})}
+        known = set(select(cursor, SQL["inbox_known"], seen))
+        new = [e for e in entries if (e.inbox_id, e.day) not in known]
+        if new:
+            row, copy = (_data_row, "inbox_copy_data") if self._keep_data else (_row, "inbox_copy")
+            cursor.copy_expert(SQL[copy], StringIO("".join([row(e) for e in new])), COPY_CHARACTERS)
+        repaired = [e for e in entries if e.repair and (e.inbox_id, e.day) in known and self._let_in(cursor, e)]
+        return {(e.inbox_id, e.day) for e in (*new, *repaired)}
+
+    def _let_in(self, cursor: Cursor, entry: Entry) -> bool:
+        query = SQL["inbox_repair_data" if self._keep_data else "inbox_repair"]
+        parameters = {"id": entry.inbox_id, "day": entry.day, "repair": entry.repair, **_event_of(entry)}
+        return bool(select(cursor, query, parameters))
 
     def _insert_reused(self, cursor: Cursor, known: Sequence[Entry]) -> dict[tuple[str, int, int], Entry]:
         """Entries whose id stands for another body, each body counted once."""
@@ -81,7 +93,7 @@ class Inbox:
         }
         by_id = {e.inbox_id: e for e in changed.values()}
         fresh = self._insert(cursor, [by_id[i] for i in sorted(by_id)])
-        return {e.place: e for e in by_id.values() if e.inbox_id in fresh}
+        return {e.place: e for e in by_id.values() if (e.inbox_id, e.day) in fresh}
 
 
 def _create_day(cursor: Cursor, day: date) -> None:
@@ -91,18 +103,38 @@ def _create_day(cursor: Cursor, day: date) -> None:
     )
 
 
-def _data_columns(entries: Sequence[Entry]) -> dict[str, list[object]]:
-    events = [e.incoming for e in entries]
+def _row(entry: Entry) -> str:
+    """One line of COPY's text format."""
+    return f"{entry.inbox_id}\t{entry.day}\t{_copied(entry.body_hash)}\t{entry.repair}\n"
+
+
+def _data_row(entry: Entry) -> str:
+    r, event = entry.record, _event_of(entry)
+    return (
+        f"{_row(entry)[:-1]}\t{_copied(r.topic)}\t{r.partition}\t{r.offset}\t{_copied(event['type'])}"
+        f"\t{_copied(event['key'])}\t{event['occurred_at'] or NULL}\t{event['recorded_at'] or NULL}"
+        f"\t{_copied(event['data'])}\n"
+    )
+
+
+def _event_of(entry: Entry) -> dict[str, Any]:
+    """What a fact keeps of the event itself; nothing of what is none."""
+    i = entry.incoming
     return {
-        "topics": [e.record.topic for e in entries],
-        "partitions": [e.record.partition for e in entries],
-        "offsets": [e.record.offset for e in entries],
-        "types": [i.type if i else None for i in events],
-        "keys": [_clean(i.key) if i else None for i in events],
-        "occurred": [getattr(i.data, "occurred_at", None) or i.timestamp if i else None for i in events],
-        "recorded": [getattr(i.data, "recorded_at", None) or i.timestamp if i else None for i in events],
-        "data": [i.body.decode(errors="replace") if i and i.body else None for i in events],
+        "type": i.type if i else None,
+        "key": _clean(i.key) if i else None,
+        "occurred_at": (getattr(i.data, "occurred_at", None) or i.timestamp) if i else None,
+        "recorded_at": (getattr(i.data, "recorded_at", None) or i.timestamp) if i else None,
+        "data": i.body.decode(errors="replace") if i and i.body else None,
     }
+
+
+def _copied(text: str | None) -> str:
+    if text is None:
+        return NULL
+    if "\\" in text:
+        text = text.replace("\\", "\\\\")
+    return text.replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
 def _clean(key: str) -> str:

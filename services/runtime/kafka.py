@@ -1,4 +1,4 @@
-"""Kafka behind the transport protocol. Only this module and intake's gateway import kafka-python."""
+"""Kafka behind the transport protocol. Only this module, `header_names` and intake's gateway import kafka-python."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from kafka.structs import OffsetAndMetadata
 
 from schemas.topics import MAX_DEAD_LETTER_BYTES, Topic
 from services.runtime.errors import Unavailable
+from services.runtime.header_names import tolerate
 from services.runtime.transport import Message, Partition, Record
 
 log = structlog.get_logger()
@@ -24,6 +25,7 @@ LAST_MS = 253_402_300_799_000  # the last second of the year 9999
 RECONNECT_MS = 1000  # the client's own limit is 30 s: a broker that is back must be found at once
 DELIVERY_MS = 5000
 LINGER_MS = 50
+COPIES = 3
 IN_FLIGHT = 2000  # futures that wait for an acknowledgement at once; kafka-python bounds no memory itself
 
 
@@ -41,6 +43,7 @@ class GroupConsumer:
     def __init__(
         self, servers: str, group: str, topics: Sequence[str], *, member: str | None, session_ms: int = 6000
     ) -> None:
+        tolerate()
         with _kafka("joining the group"):
             self._client = KafkaConsumer(
                 *topics, bootstrap_servers=servers.split(","), group_id=group, group_instance_id=member,
@@ -113,6 +116,7 @@ class Reader:
     """Reads whole topics without a group: rule books, `verify`, the console."""
 
     def __init__(self, servers: str, topics: Sequence[str], start: Mapping[Partition, int] | None = None) -> None:
+        tolerate()
         with _kafka("opening a reader"):
             self._client = KafkaConsumer(
                 bootstrap_servers=servers.split(","), enable_auto_commit=False, auto_offset_reset="earliest",
@@ -263,18 +267,22 @@ def _log_commit(_offsets: Any, outcome: Any) -> None:
         log.info("offsets.not_committed", error=type(outcome).__name__)
 
 
-def create_topics(servers: str, topics: Sequence[Topic], partitions: int, replication: int = 1) -> tuple[str, ...]:
-    """Create those that do not exist yet, from their declaration; names of the ones created."""
+def create_topics(servers: str, topics: Sequence[Topic], partitions: int, replication: int = 0) -> tuple[str, ...]:
+    """Create those that do not exist yet, from their declaration; names of the ones created.
+
+    `replication` 0: three copies, or as many as there are brokers.
+    """
     with _kafka("creating topics"):
         admin = KafkaAdminClient(bootstrap_servers=servers.split(","), request_timeout_ms=15_000)
         try:
             present = set(admin.list_topics())
             missing = [t for t in topics if t.name not in present]
+            copies = replication or min(COPIES, len(admin.describe_cluster()["brokers"]))
             new = {
                 t.name: {
                     "num_partitions": 1 if t.single_partition else partitions,
-                    "replication_factor": replication,
-                    "configs": t.config(),
+                    "replication_factor": copies,
+                    "configs": t.config() | durability(copies),
                 }
                 for t in missing
             }
@@ -284,6 +292,11 @@ def create_topics(servers: str, topics: Sequence[Topic], partitions: int, replic
             return tuple(t.name for t in missing)
         finally:
             admin.close()
+
+
+def durability(copies: int) -> dict[str, str]:
+    """Topic settings by which an acknowledged record outlives the loss of any one broker, where copies allow it."""
+    return {"min.insync.replicas": "2"} if copies >= COPIES else {}
 
 
 class GroupLags:

@@ -22,7 +22,7 @@ from services.runtime.decode import Decoder
 from services.runtime.errors import CaudalError
 from services.runtime.faults import armed
 from services.runtime.follower import Books, restore
-from services.runtime.health import HealthServer
+from services.runtime.health import HealthServer, Pulse, healthy, stalled
 from services.runtime.inbox import Inbox
 from services.runtime.kafka import GroupConsumer, LogProducer, Reader
 from services.runtime.logs import configure
@@ -34,6 +34,7 @@ from services.runtime.worker import Links, Worker
 
 log = structlog.get_logger()
 STALLED_S = 60.0
+CALL_STALLED_S = 600.0  # a clock may wait for eight answers of a mail server, each up to a minute
 SHUTDOWN_S = 20.0
 
 
@@ -46,10 +47,13 @@ def run(service: Service, settings: RuntimeSettings, migrations: Sequence[str]) 
     session.close()
     worker = build_worker(service, settings, books)
     clocks = build_clocks(worker, settings)
-    health = HealthServer(settings.health_port, lambda: _healthy(worker), lambda: _ready(worker))
+    pulses = pulses_of(worker, clocks)
+    health = HealthServer(
+        settings.health_port, lambda: healthy(pulses, time.monotonic()), lambda: _ready(worker, pulses)
+    )
     log.info("service.started", health_port=health.port, worker=settings.worker)
     _stop_on_signals(worker, clocks)
-    threading.Thread(target=_watch, args=(worker,), name="watchdog", daemon=True).start()
+    threading.Thread(target=_watch, args=(worker, pulses), name="watchdog", daemon=True).start()
     clock_thread = threading.Thread(target=clocks.run, name="clocks", daemon=True)
     clock_thread.start()
     try:
@@ -122,24 +126,27 @@ def _stop_on_signals(worker: Worker, clocks: Clocks) -> None:
     signal.signal(signal.SIGINT, stop)
 
 
-def _healthy(worker: Worker) -> tuple[bool, str]:
-    idle = time.monotonic() - worker.alive_at
-    return idle < STALLED_S / 2 or worker.alive_at == 0, f"last turn {idle:.1f} s ago"
+def pulses_of(worker: Worker, clocks: Clocks) -> tuple[Pulse, ...]:
+    """The threads that must turn for the service to be alive."""
+    return (
+        Pulse("worker", lambda: worker.alive_at, STALLED_S),
+        Pulse("clocks", lambda: clocks.alive_at, CALL_STALLED_S if worker.batches.service.calls else STALLED_S),
+    )
 
 
-def _ready(worker: Worker) -> tuple[bool, str]:
-    healthy, text = _healthy(worker)
-    return healthy and not worker.trouble, worker.trouble or text
+def _ready(worker: Worker, pulses: tuple[Pulse, ...]) -> tuple[bool, str]:
+    alive, text = healthy(pulses, time.monotonic())
+    return alive and not worker.trouble, worker.trouble or text
 
 
-def _watch(worker: Worker) -> None:
+def _watch(worker: Worker, pulses: tuple[Pulse, ...]) -> None:
     """End a process that neither turns nor moves although records wait: a supervisor starts it anew."""
     while True:
         time.sleep(5)
         now = time.monotonic()
-        silent = worker.alive_at and now - worker.alive_at > STALLED_S
+        silent = stalled(pulses, now)
         stuck = worker.behind and not worker.trouble and worker.moved_at and now - worker.moved_at > STALLED_S
         if silent or stuck:
-            log.error("worker.stalled", silent=bool(silent), stuck=bool(stuck))
+            log.error("worker.stalled", silent=silent, stuck=bool(stuck))
             faulthandler.dump_traceback(file=sys.stderr)
             os._exit(3)

@@ -40,3 +40,6 @@ CLOCK_FIRED = Counter("caudal_clock_fired_total", "Due rows worked off.", ["stag
 CLOCK_FAILURES = Counter(
     "caudal_clock_failures_total", "Clock turns that failed.", ["stage", "clock"], registry=REGISTRY
 )
+CLOCK_PUT_OFF = Counter(
+    "caudal_clock_put_off_total", "Due rows and calls that failed alone and were put off.", ["stage", "clock"],
+    registry=REGISTRY)  # fmt: skip

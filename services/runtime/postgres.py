@@ -12,6 +12,8 @@ import psycopg2
 import psycopg2.errors
 import psycopg2.extensions
 
+from services.runtime.literals import adapt_lists
+
 Cursor = psycopg2.extensions.cursor
 Session = psycopg2.extensions.connection
 
@@ -20,6 +22,7 @@ _LIMITS = "-c idle_in_transaction_session_timeout=4s -c lock_timeout=3s -c state
 
 def connect(dsn: str, schema: str, application: str, *, limits: bool = True) -> Session:
     """A session in the service's own schema, with the timeouts that free others from a stuck worker."""
+    adapt_lists()
     options = f"-c search_path={schema} -c timezone=UTC" + (f" {_LIMITS}" if limits else "")
     return psycopg2.connect(
         dsn, options=options, application_name=application, connect_timeout=3,

@@ -55,24 +55,29 @@ SELECT min(applied_until), count(applied_until) FROM fence
 JOIN unnest(%(topics)s::text[], %(counts)s::int[]) AS w (topic, n) USING (topic)
 WHERE partition < n
 
--- name: inbox_remember
--- Remember ids and return those never seen, or dead ones let in again under a higher repair number.
-INSERT INTO inbox (id, day, body_hash, repair)
-SELECT * FROM unnest(%(ids)s::uuid[], %(days)s::date[], %(body_hashes)s::text[], %(repairs)s::int[])
-ON CONFLICT (id, day) DO UPDATE SET state = 'done', reason = NULL, repair = excluded.repair
-  WHERE inbox.state = 'dead' AND excluded.repair > inbox.repair
-RETURNING id
+-- name: inbox_known
+-- Which of these ids were seen before.
+SELECT id, day FROM inbox WHERE id = ANY(%(ids)s::uuid[]) AND day = ANY(%(days)s::date[])
 
--- name: inbox_remember_data
+-- name: inbox_copy
+-- Remember ids. Fails where another worker remembers one of them at this moment.
+COPY inbox (id, day, body_hash, repair) FROM STDIN
+
+-- name: inbox_copy_data
 -- The same, keeping the events themselves: analytics' facts.
-INSERT INTO inbox (id, day, body_hash, repair, topic, partition, record_offset, type, key, occurred_at, recorded_at, data)
-SELECT * FROM unnest(%(ids)s::uuid[], %(days)s::date[], %(body_hashes)s::text[], %(repairs)s::int[],
-  %(topics)s::text[], %(partitions)s::int[], %(offsets)s::bigint[], %(types)s::text[], %(keys)s::text[],
-  %(occurred)s::timestamptz[], %(recorded)s::timestamptz[], %(data)s::text[])
-ON CONFLICT (id, day) DO UPDATE SET state = 'done', reason = NULL, repair = excluded.repair, type = excluded.type,
-    key = excluded.key, occurred_at = excluded.occurred_at, recorded_at = excluded.recorded_at, data = excluded.data
-  WHERE inbox.state = 'dead' AND excluded.repair > inbox.repair
-RETURNING id
+COPY inbox (id, day, body_hash, repair, topic, partition, record_offset, type, key, occurred_at, recorded_at, data)
+FROM STDIN
+
+-- name: inbox_repair
+-- Let a dead one in again, once per repair number.
+UPDATE inbox SET state = 'done', reason = NULL, repair = %(repair)s
+WHERE id = %(id)s AND day = %(day)s AND state = 'dead' AND repair < %(repair)s RETURNING id
+
+-- name: inbox_repair_data
+-- The same, keeping the event as it came this time.
+UPDATE inbox SET state = 'done', reason = NULL, repair = %(repair)s, type = %(type)s, key = %(key)s,
+  occurred_at = %(occurred_at)s, recorded_at = %(recorded_at)s, data = %(data)s
+WHERE id = %(id)s AND day = %(day)s AND state = 'dead' AND repair < %(repair)s RETURNING id
 
 -- name: inbox_bodies
 -- Hash of the body that each of these ids came with first.
@@ -89,7 +94,7 @@ WHERE i.id = w.id AND i.day = w.day
 -- name: pending_replace
 -- Put a batch's events in place of the batch before, which is known to be published.
 INSERT INTO pending (topic, partition, frames)
-SELECT * FROM unnest(%(topics)s::text[], %(partitions)s::int[], %(frames)s::text[])
+SELECT * FROM unnest(%(topics)s::text[], %(partitions)s::int[], %(frames)s::bytea[])
 ON CONFLICT (topic, partition) DO UPDATE SET frames = excluded.frames
 
 -- name: pending_load
@@ -144,9 +149,25 @@ WHERE w.inbox_id = d.id AND w.day = d.day
 SELECT inbox_id, day, key, topic, partition, record_offset, timestamp_ms, record_key, value, headers FROM waiting
 WHERE due_at <= %(now)s ORDER BY due_at LIMIT 200 FOR UPDATE SKIP LOCKED
 
+-- name: waiting_put_off
+-- Let one event wait longer.
+UPDATE waiting SET due_at = %(until)s WHERE inbox_id = %(id)s AND day = %(day)s
+
+-- name: halt_note
+-- Stop for good; the first reason stands.
+INSERT INTO halt (name, why) VALUES (%(name)s, %(why)s) ON CONFLICT DO NOTHING
+
+-- name: halt_read
+-- Why the service stands still.
+SELECT name, why FROM halt
+
+-- name: halt_lift
+-- Go on after a halt that an operator has confirmed.
+DELETE FROM halt WHERE name = ANY(%(names)s)
+
 -- name: rulebook_load
--- The active version of every book.
-SELECT a.book, b.body FROM rulebook_active a JOIN rulebook b USING (book, version)
+-- The active version of every book, with the offset that made it so.
+SELECT a.book, b.body, a.activated_at_offset FROM rulebook_active a JOIN rulebook b USING (book, version)
 
 -- name: rulebook_position
 -- Offset of the next record to read from the rule book topic.
@@ -161,9 +182,10 @@ INSERT INTO rulebook (book, version, body) VALUES (%(book)s, %(version)s, %(body
 SELECT body FROM rulebook WHERE book = %(book)s AND version = %(version)s
 
 -- name: rulebook_activate
--- Point the book at a version.
-INSERT INTO rulebook_active (book, version) VALUES (%(book)s, %(version)s)
-ON CONFLICT (book) DO UPDATE SET version = excluded.version
+-- Point the book at a version, unless a later record has done so.
+INSERT INTO rulebook_active (book, version, activated_at_offset) VALUES (%(book)s, %(version)s, %(offset)s)
+ON CONFLICT (book) DO UPDATE SET version = excluded.version, activated_at_offset = excluded.activated_at_offset
+  WHERE rulebook_active.activated_at_offset <= excluded.activated_at_offset
 
 -- name: rulebook_advance
 -- Note how far the rule book topic is read; never backwards.

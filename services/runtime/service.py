@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel
@@ -27,7 +27,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Work caused by time that needs nobody outside: one transaction claims due rows, locks, decides, applies.
+    """Work caused by time that is one piece and needs nobody outside: it is done, or fails, as a whole.
 
     `fire` returns the events; the engine writes them to the outbox in the same transaction. It must not fire a row
     whose due time lies after `context.applied_until`.
@@ -39,11 +39,29 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True)
+class DueRows:
+    """Work caused by time, row by row, that needs nobody outside: one transaction claims, locks, decides, applies.
+
+    `claim` locks due rows (`FOR UPDATE SKIP LOCKED`), none due after `context.applied_until`, and gives them as they
+    are; `fire` reads, decides and applies those that it gets, and returns their events for the outbox. When it fails
+    for many the engine fires them one by one; `put_off` moves the due time of a row that fails alone, so that it
+    cannot keep the others waiting.
+    """
+
+    name: str
+    every: timedelta
+    claim: Callable[[Cursor, Context], Sequence[Any]]
+    fire: Callable[[Cursor, Sequence[Any], Context], Sequence[Outgoing]]
+    put_off: Callable[[Cursor, Any, datetime], None]
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """Work caused by time that calls somebody outside: claim with a lease, call without a transaction, record.
 
     `claim` commits before `call` runs; `record` gets what `call` returned and returns events for the outbox.
-    A claim whose worker died is claimed again when its lease is over.
+    A claim whose worker died, or whose call failed, is claimed again when its lease is over. `record` may run twice
+    for one answer, and must change nothing when the claim is not its own any more.
     """
 
     name: str
@@ -65,6 +83,7 @@ class Service:
     keep_data: the inbox keeps each event's data (analytics: the inbox is the fact table).
     makes_known: ids that an event makes known: those that wait for one of them are decided right after it was taken in.
     for_ever: topics whose ids the inbox never forgets.
+    of_strangers: topics that may tell of somebody who never becomes known; that is no fault, so no dead letter.
     """
 
     name: str
@@ -73,8 +92,14 @@ class Service:
     decide: Callable[[Incoming, Any, Context], Verdict]
     apply: Callable[[Cursor, Any], None]
     published: Mapping[str, Callable[[Cursor, Mapping[str, int]], Sequence[Published]]] = field(default_factory=dict)
-    clocks: tuple[Clock | Call, ...] = ()
+    clocks: tuple[Clock | DueRows | Call, ...] = ()
     books: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     makes_known: Callable[[Incoming], Sequence[str]] = lambda event: (event.key,)
     keep_data: bool = False
     for_ever: frozenset[str] = frozenset()
+    of_strangers: frozenset[str] = frozenset()
+
+    @property
+    def calls(self) -> bool:
+        """Whether any clock waits for somebody outside."""
+        return any(isinstance(clock, Call) for clock in self.clocks)

@@ -15,6 +15,10 @@ class RuntimeSettings(BaseSettings):
     postgres: str = Field(default="postgresql://127.0.0.1/caudal", description="PostgreSQL DSN")
     secret: str = Field(default="", description="Installation secret for identity hashes and tokens, 32+ characters")
     partitions: int = Field(default=6, ge=1, le=512, description="Partitions of each topic when it is created")
+    replication: int = Field(
+        default=0, ge=0, le=32767,
+        description="Copies of each topic when it is created; 0: 1 on the embedded broker, else 3 or one a broker",
+    )  # fmt: skip
     destinations: str = Field(default="crm", description="Destinations with topics of their own, comma separated")
     sources: str = Field(default="", description="Sources of kind `kafka`, comma separated names")
     worker: str = Field(
@@ -25,7 +29,7 @@ class RuntimeSettings(BaseSettings):
     session_timeout_ms: int = Field(default=6000, ge=6000, description="Kafka session timeout in milliseconds")
     confirm_gaps: str = Field(
         default="",
-        description="Gaps in the log that an operator has confirmed, as the error names them, space separated",
+        description="Gaps and halts that an operator has confirmed, as the error names them, space separated",
     )
     log_level: str = Field(default="info", description="debug, info, warning or error")
 

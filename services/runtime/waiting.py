@@ -13,6 +13,7 @@ from services.runtime.postgres import Cursor, select
 from services.runtime.transport import Record
 
 PATIENCE = timedelta(hours=24)
+Row = tuple[object, ...]
 
 
 def any_kept(cursor: Cursor) -> bool:
@@ -49,12 +50,22 @@ def forget(cursor: Cursor, entries: Sequence[Entry]) -> None:
         cursor.execute(SQL["waiting_forget"], {"ids": [e.inbox_id for e in entries], "days": [e.day for e in entries]})
 
 
-def overdue(cursor: Cursor, decoder: Decoder, now: datetime) -> list[Entry]:
-    """Claim entries that waited too long."""
-    return [_entry(decoder, row) for row in select(cursor, SQL["waiting_overdue"], {"now": now})]
+def overdue(cursor: Cursor, now: datetime) -> list[Row]:
+    """Claim rows that waited too long, as they are."""
+    return select(cursor, SQL["waiting_overdue"], {"now": now})
 
 
-def _entry(decoder: Decoder, row: tuple[object, ...]) -> Entry:
+def put_off(cursor: Cursor, row: Row, until: datetime) -> None:
+    """Let one wait longer."""
+    cursor.execute(SQL["waiting_put_off"], {"id": row[0], "day": row[1], "until": until})
+
+
+def entries(decoder: Decoder, rows: Sequence[Row]) -> list[Entry]:
+    """What the rows keep."""
+    return [_entry(decoder, row) for row in rows]
+
+
+def _entry(decoder: Decoder, row: Row) -> Entry:
     """As it was read; without its event where the topic is read no more or the event is understood no more."""
     inbox_id, day, _, topic, partition, offset, timestamp_ms, key, value, headers = row
     pairs = [(name, base64.b64decode(text)) for name, text in json.loads(str(headers))]

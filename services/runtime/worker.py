@@ -19,7 +19,7 @@ import psycopg2
 import structlog
 
 from schemas.topics import Topic
-from services.runtime import fence, frames, metrics, outbox
+from services.runtime import fence, frames, halt, metrics, outbox
 from services.runtime.batch import Batches, Result, is_bad_data
 from services.runtime.decode import Entry
 from services.runtime.errors import CaudalError, Fenced, LogGap, Unavailable
@@ -31,9 +31,11 @@ from services.runtime.transport import Consumer, Partition
 from services.runtime.verdict import Context, Dead
 
 log = structlog.get_logger()
-Left = Sequence[tuple[str, int, str]]
-"""What `pending` holds: topic, partition, frames as text."""
+Left = Sequence[tuple[str, int, memoryview]]
+"""What `pending` holds: topic, partition, packed frames."""
 CONFLICT_TRIES = 4
+TOO_SLOW = ("57014", "25P03", "25P04")
+"""SQLSTATEs of a batch that took longer than a statement, or a transaction, may: the same again would, too."""
 DEAD_IN_A_ROW = 200
 AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.InternalError, psycopg2.IntegrityError)
 RELAY_EVERY_S = 0.1
@@ -81,8 +83,10 @@ class Worker:
     _suspect: frozenset[Partition] = frozenset()
     _counts: dict[str, int] = field(default_factory=dict)
     _joined: bool = False
+    _rejoining: bool = False
     _dead_in_a_row: int = 0
     _failures: int = 0
+    _most: int = 0
     _looked_at: float = 0.0
     _relayed_at: float = 0.0
     _session: Session = field(init=False)
@@ -95,12 +99,12 @@ class Worker:
         self._stop.set()
 
     def run(self) -> None:
-        """Work until stopped. Raises `LogGap`, or `CaudalError` when dead letters come in a row."""
+        """Work until stopped. Raises `LogGap`, or `Halted` when dead letters come in a row."""
         self._open()
         while not self._stop.is_set():
             try:
                 self._turn()
-                self._failures, self.trouble = 0, ""
+                self._failures, self.trouble = 0, self.trouble if self._rejoining else ""
             except Fenced as error:
                 self._when_fenced(error)
             except (Unavailable, *AWAY) as error:
@@ -120,6 +124,7 @@ class Worker:
 
     def _open(self) -> None:
         self._session = self.links.session()
+        halt.refuse(self._session, self.confirmed_gaps)
         self._reader = self.links.books(self.books.next_offset)
         follow_to_end(self._session, self.books, self._reader)
         while not self.books.complete and not self._stop.is_set():
@@ -137,7 +142,7 @@ class Worker:
     def _turn(self) -> None:
         if not self._joined:
             self._join()
-        records = self._consumer.poll(0.1 if self.batches.service.clocks else 0.25, self.batch_size)
+        records = self._consumer.poll(0.1 if self.batches.service.clocks else 0.25, self._most or self.batch_size)
         for r in reversed(records):
             self._polled[r.topic, r.partition] = r.offset
         if self._sync(self._consumer.assignment()):
@@ -157,7 +162,7 @@ class Worker:
             log.warning("worker.rejoins", partitions=sorted(self._suspect & assigned))
             self._suspect = frozenset()
             self._held.clear()
-            self._joined = False
+            self._joined, self._rejoining = False, True
             self._consumer.close()
             return False
         self._suspect = frozenset()
@@ -179,6 +184,7 @@ class Worker:
         for p, epoch in epochs.items():
             self._held[p] = Position(epoch, expected.get(p, 0))
         self._skip_nothing(expected)
+        self._rejoining = False
         log.info("partitions.taken", partitions=[f"{t}/{p}" for t, p in sorted(partitions)], republished=republished)
 
     def _raise_fences(self, partitions: frozenset[Partition]) -> tuple[dict[Partition, tuple[int, int | None]], Left]:
@@ -189,7 +195,7 @@ class Worker:
 
     def _republish(self, epochs: fence.Epochs, left: Left) -> int:
         """Publish what was left in `pending` and forget it; how many events."""
-        items = [f for _, _, text in left for f in frames.load(text)]
+        items = [f for _, _, packed in left for f in frames.unpack(packed)]
         if items:
             self._publisher.publish(self._session, epochs, items)
             self._clear(epochs, {(t, p) for t, p, _ in left})
@@ -247,6 +253,10 @@ class Worker:
             try:
                 return self.batches.run(self._session, self._epochs(entries), entries, context)
             except (psycopg2.OperationalError, psycopg2.IntegrityError) as error:
+                if error.pgcode in TOO_SLOW:
+                    self._most = max(1, len(entries) // 2)
+                    log.warning("batch.too_slow", records=len(entries), next=self._most)
+                    raise
                 if is_bad_data(error) or self._session.closed or attempt == CONFLICT_TRIES - 1:
                     raise
                 log.info("batch.conflict", sqlstate=error.pgcode, attempt=attempt + 1)
@@ -268,7 +278,7 @@ class Worker:
         for p, offset in offsets.items():
             held = self._held[p]
             held.applied, held.unpublished_text = max(held.applied, offset), bool(result.frames.get(p))
-        self.moved_at = time.monotonic()
+        self.moved_at, self._most = time.monotonic(), min(self.batch_size, 2 * self._most)
         self._report(entries, result, len(items), stored - started, time.perf_counter() - stored)
 
     def _report(self, entries: Sequence[Entry], result: Result, emitted: int, db_s: float, produce_s: float) -> None:
@@ -295,12 +305,14 @@ class Worker:
             if entry.record.topic not in foreign:
                 self._dead_in_a_row = self._dead_in_a_row + 1 if entry.place in result.dead_places else 0
         if self._dead_in_a_row >= DEAD_IN_A_ROW:
-            raise CaudalError(f"{self._dead_in_a_row} dead letters in a row from our own topics; see deadletters.v1")
+            place = "{}/{}@{}".format(*entries[-1].place)
+            why = f"{self._dead_in_a_row} dead letters in a row from our own topics, see deadletters.v1"
+            raise halt.halt(self._session, place, why)
 
     def _look_around(self) -> None:
         """About once a second: how far are we behind, what do the rule books say."""
         now = time.monotonic()
-        if now - self._looked_at >= LOOK_EVERY_S:
+        if looks := now - self._looked_at >= LOOK_EVERY_S:
             self._looked_at = now
             follow(self._session, self.books, self._reader, 0)
             self._count_partitions()
@@ -309,11 +321,11 @@ class Worker:
             ends = self._consumer.ends(waiting_for) if waiting_for else {}
             for p, end in ends.items():
                 self._held[p].asked = (asked_at, end)
-        self._note_applied()
+        self._note_applied(passed_over=looks)
 
-    def _note_applied(self) -> None:
+    def _note_applied(self, *, passed_over: bool) -> None:
         waiting_for = {p: h.asked for p, h in self._held.items() if h.asked}
-        reached = {p: at for p, (at, end) in waiting_for.items() if self._reached(p, end)}
+        reached = {p: at for p, (at, end) in waiting_for.items() if self._reached(p, end, passed_over)}
         self.behind = reached.keys() != waiting_for.keys()
         if reached:
             with transaction(self._session) as cursor:
@@ -321,9 +333,12 @@ class Worker:
             for p in reached:
                 self._held[p].asked = None
 
-    def _reached(self, partition: Partition, end: int) -> bool:
-        """All below is applied. The position counts too: what was polled is applied, what was passed over no record."""
-        return self._held[partition].applied >= end or self._consumer.position(partition) >= end
+    def _reached(self, partition: Partition, end: int, passed_over: bool) -> bool:
+        """All below is applied. The position counts too: what was polled is applied, what was passed over no record.
+
+        It is asked for once a look: for every batch and partition it costs a tenth of analytics' time.
+        """
+        return self._held[partition].applied >= end or (passed_over and self._consumer.position(partition) >= end)
 
     def _relay(self) -> None:
         """Publish what clocks and calls decided, for the slots that fall to our partitions of the first input."""
@@ -357,7 +372,7 @@ class Worker:
     def _clear(self, epochs: fence.Epochs, partitions: set[Partition]) -> None:
         with transaction(self._session) as cursor:
             fence.advance(cursor, {p: epochs[p] for p in partitions}, dict.fromkeys(partitions))
-            cursor.execute(SQL["pending_replace"], {**fence.columns(partitions), "frames": [""] * len(partitions)})
+            cursor.execute(SQL["pending_replace"], {**fence.columns(partitions), "frames": [b""] * len(partitions)})
 
     def _publish_orphans(self) -> None:
         """Publish what is left of partitions that exist no more, under their fences."""
@@ -372,7 +387,7 @@ class Worker:
         """Somebody else writes for these partitions: drop their records; the next assignment decides the rest."""
         log.warning("worker.fenced", partitions=sorted(error.partitions))
         metrics.FENCED.labels(self.batches.service.name).inc()
-        self._suspect = error.partitions
+        self._suspect, self.trouble = error.partitions, str(error)[:200]
         for partition in error.partitions:
             self._held.pop(partition, None)
         self._seek_back()

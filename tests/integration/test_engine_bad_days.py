@@ -10,7 +10,7 @@ import pytest
 
 from schemas.topics import ACTIVITIES_RECEIVED, DEADLETTERS, LEADS_RECEIVED
 from services.runtime import worker as worker_module
-from services.runtime.errors import CaudalError
+from services.runtime.errors import Halted
 from services.runtime.faults import Faults
 from services.runtime.postgres import Cursor
 from services.runtime.transport import Message
@@ -185,6 +185,17 @@ def test_an_event_about_an_unknown_id_waits_and_is_applied_with_the_creation(rig
     assert told_once(rig)
 
 
+def test_an_event_that_waits_is_found_again_by_a_decoder_that_would_file_it_under_another_day(rig: Rig) -> None:
+    rig.write(activity("ana"))
+    rig.run()
+    rig.service = toy(for_ever=frozenset(t.name for t in INPUTS))
+    rig.write(submission("ana"))
+    rig.run()
+    assert rig.people() == {"ana": (1, 2)}
+    assert rig.ask("SELECT count(*) FROM waiting") == [(0,)]
+    assert rig.inbox() == {"done": 2}
+
+
 def test_an_event_that_waits_for_a_creation_later_in_the_same_batch_is_applied_with_it(rig: Rig) -> None:
     rig.write(activity("ana"), activity("ana", n=2), submission("ana"))
     rig.run()
@@ -243,6 +254,19 @@ def test_an_event_whose_id_stays_unknown_is_a_dead_letter_after_24_hours(rig: Ri
     assert rig.ask("SELECT count(*) FROM waiting") == [(0,)]
 
 
+def test_an_event_of_a_stranger_ends_as_dropped_without_a_letter(rig: Rig) -> None:
+    rig.service = toy(of_strangers=frozenset({ACTIVITIES_RECEIVED.name}))
+    rig.write(activity("nobody"), activity("ana"))
+    rig.clocks(rig.run())
+    rig.now += timedelta(hours=25)
+    rig.write(submission("ana"))
+    rig.clocks(rig.run())
+    rig.clocks(rig.run())
+    assert rig.letters() == []
+    assert rig.inbox() == {"done": 2, "dropped": 1}
+    assert rig.ask("SELECT count(*) FROM waiting") == [(0,)]
+
+
 def test_an_event_that_waits_on_a_topic_that_is_read_no_more_is_no_harm_to_others_and_ends_too(rig: Rig) -> None:
     rig.write(activity("ana"))
     rig.run()
@@ -294,8 +318,26 @@ def test_many_dead_letters_in_a_row_from_our_own_topics_stop_the_service(
     rig.run()
     assert len(rig.letters()) == 17
     rig.write(*(rubbish(n=n) for n in range(20, 40)))
-    with pytest.raises(CaudalError, match="dead letters in a row"):
+    with pytest.raises(Halted, match="dead letters in a row"):
         rig.run("b")
+
+
+def test_a_service_stopped_by_dead_letters_stays_stopped_until_an_operator_confirms(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(database, partitions=1)
+    monkeypatch.setattr(worker_module, "DEAD_IN_A_ROW", 10)
+    rig.write(*(rubbish(n=n) for n in range(10)))
+    for name in ("a", "b", "c"):  # a supervisor starts it anew
+        with pytest.raises(Halted, match=r"CAUDAL_CONFIRM_GAPS=leads\.received\.v1/0@9 to go on"):
+            rig.run(name)
+        rig.bury(name)
+        rig.write(submission("ana"))
+    assert len(rig.letters()) == 10
+    assert rig.people() == {}
+    rig.run("d", confirmed_gaps=frozenset({f"{LEADS_RECEIVED.name}/0@9"}))
+    rig.run("e")
+    assert rig.people() == {"ana": (1, 1)}
 
 
 def test_rubbish_on_a_topic_that_others_write_never_stops_the_service(
@@ -344,3 +386,22 @@ def test_a_large_record_of_our_own_is_kept_whole_in_its_dead_letter(rig: Rig) ->
     (letter,) = rig.letters()
     assert not letter["truncated"]
     assert len(letter["raw_value"]) > 1_300_000
+
+
+def test_a_batch_that_takes_longer_than_it_may_comes_again_smaller(rig: Rig) -> None:
+    sizes = []
+
+    def slow(cursor: Cursor, events: Sequence[Incoming], context: Context) -> World:
+        sizes.append(len(events))
+        cursor.execute("SET LOCAL statement_timeout = '150ms'")
+        cursor.execute("SELECT pg_sleep(0.03 * %s)", (len(events),))
+        return gather(cursor, events, context)
+
+    rig.service = toy(gather=slow)
+    rig.partitions = 1
+    rig.write(*(submission(f"person {n}") for n in range(30)))
+    rig.run()
+    assert len(rig.people()) == 30
+    assert rig.letters() == []
+    assert sizes[0] > 5
+    assert sizes.count(sizes[0]) == 1

@@ -5,6 +5,7 @@ import time
 
 import psycopg2
 import pytest
+import structlog.testing
 from pydantic import BaseModel
 
 from schemas.events.people import PersonChanged
@@ -12,6 +13,7 @@ from schemas.topics import PEOPLE_CHANGED, RULES_PUBLISHED
 from services.runtime.faults import Faults
 from services.runtime.follower import Books, follow, restore
 from services.runtime.memory import MemoryReader
+from services.runtime.transport import Record
 from services.runtime.worker import Worker
 from tests.rig import Rig, quiet
 from tests.toy import ToyRules, submission, toy
@@ -102,6 +104,46 @@ def test_an_activation_of_a_version_published_long_ago_finds_it_in_our_own_schem
     rig.publish_book(FIRST)
     assert greeting(rig.run("b")) == "hello"
     assert greeting(rig.run("c")) == "hello"
+
+
+def test_a_worker_that_is_killed_while_it_reads_old_records_again_takes_the_pointer_nowhere_back(rig: Rig) -> None:
+    rig.publish_book(FIRST)
+    behind = restore(rig.session(), rig.service.books)
+    second = rig.publish_book(SECOND)
+    rig.run("a")
+
+    class UpToTheFirst(MemoryReader):
+        """Its next poll never comes."""
+
+        def poll(self, timeout_s: float, max_records: int = 5000) -> list[Record]:
+            return super().poll(timeout_s, 2)
+
+    follow(rig.session(), behind, UpToTheFirst(rig.log, [RULES_PUBLISHED.name]), 0)
+    assert rig.ask("SELECT version FROM rulebook_active") == [(second,)]
+    assert greeting(rig.run("b")) == "good day"
+
+
+def test_a_reader_that_begins_anew_keeps_the_book_in_force_meanwhile(rig: Rig) -> None:
+    rig.publish_book(FIRST)
+    second = rig.publish_book(SECOND)
+    books, records = Books({"toy": ToyRules}), rig.log.records(RULES_PUBLISHED.name)
+    for record in (*records, *records[:2]):
+        books.fold(record)
+    assert books.active["toy"].version == second
+
+
+def test_a_rollback_after_a_restart_is_refused_by_nobody(rig: Rig) -> None:
+    first = rig.publish_book(FIRST)
+    rig.publish_book(SECOND)
+    rig.run("a")
+    rig.activate_book(first)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(0))
+    with structlog.testing.capture_logs() as said:
+        assert greeting(rig.run("b")) == "hello"
+    assert [(e["event"], e["version"]) for e in said if e["event"].startswith("rules.")][-1] == (
+        "rules.activated", first)  # fmt: skip
+    assert "rules.refused" not in {e["event"] for e in said}
+    assert rig.ask("SELECT version FROM rulebook_active") == [(first,)]
 
 
 def test_a_book_that_came_while_the_database_was_away_is_kept_once_it_is_back(rig: Rig) -> None:

@@ -1,18 +1,28 @@
 """The engine, DESIGN §4 points 7 and 8: clocks, calls, the outbox, and gaps in the log. Memory log, real PostgreSQL."""
 
+import threading
+import time
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
 
 from schemas.topics import LEADS_RECEIVED
+from services.runtime import clocks as clocks_module
+from services.runtime import metrics
 from services.runtime.errors import LogGap
 from services.runtime.faults import Faults
-from services.runtime.service import Clock
+from services.runtime.health import healthy, stalled
+from services.runtime.main import pulses_of
+from services.runtime.postgres import Cursor
+from services.runtime.service import Call, Clock, DueRows
+from services.runtime.verdict import Context, Outgoing
 from tests.rig import GROUP, Crash, Rig, crash, quiet, told_once
-from tests.toy import INPUTS, START, activity, remind, submission, toy
+from tests.toy import INPUTS, START, activity, claim, due_reminders, put_off, record, remind, submission, toy
 
 __all__ = ["quiet"]
 NAMES = tuple(t.name for t in INPUTS)
+REMIND = DueRows("remind", timedelta(0), due_reminders, remind, put_off)
 
 
 @pytest.fixture
@@ -163,12 +173,142 @@ def test_a_clock_that_fails_does_not_silence_the_others(rig: Rig) -> None:
     def broken(*_: object) -> list[object]:
         raise IndexError("a defect")
 
-    rig.service = toy(clocks=(Clock("broken", timedelta(0), broken), Clock("remind", timedelta(0), remind)))  # type: ignore[arg-type]  # it never answers
+    rig.service = toy(clocks=(Clock("broken", timedelta(0), broken), REMIND))  # type: ignore[arg-type]  # it never answers
     rig.write(submission("ana", "remind"))
     rig.run()
     rig.now = START + timedelta(hours=2)
     rig.clocks(rig.run())
     assert reminders(rig) == 0
+
+
+@pytest.mark.parametrize("note", ["poison", "divided"])
+def test_a_due_row_that_fails_alone_is_put_off_and_the_others_fire(rig: Rig, note: str) -> None:
+    """`divided` fails in the database, which ends the transaction where no savepoint keeps it."""
+    rig.write(*(submission(who, "remind") for who in ("ana", "ben", "carl")))
+    rig.run()
+    rig.change("UPDATE reminder SET note = %s WHERE identity = 'ben'", note)
+    rig.now = START + timedelta(hours=2)
+    counted = put_off_rows("remind")
+    rig.clocks(rig.run())
+    later = rig.now + clocks_module.PUT_OFF
+    assert rig.ask("SELECT identity, due_at FROM reminder") == [("ben", later)]
+    assert put_off_rows("remind") - counted == 1
+    rig.change("UPDATE reminder SET note = 'mended'")
+    rig.now = later
+    rig.clocks(rig.run())
+    rig.run()
+    assert rig.told() == {"ana": (1, 2), "ben": (1, 2), "carl": (1, 2)}
+    assert told_once(rig)
+
+
+def put_off_rows(clock: str) -> float:
+    return float(metrics.REGISTRY.get_sample_value("caudal_clock_put_off_total", {"stage": "toy", "clock": clock}) or 0)
+
+
+def test_a_call_that_fails_does_not_keep_the_others_from_being_made(rig: Rig) -> None:
+    def call(errand: str, _: Context) -> str:
+        return f"{1 / (errand != 'one')}"
+
+    rig.service = toy(clocks=(Call("errand", timedelta(0), claim, call, record),))
+    rig.change("INSERT INTO errand (id) VALUES ('one'), ('two')")
+    rig.clocks(rig.run())
+    assert rig.ask("SELECT id, answer FROM errand ORDER BY 1") == [("one", None), ("two", "1.0")]
+
+
+GONE = "SELECT pg_terminate_backend(pg_backend_pid())"
+READ_ONLY = "SET TRANSACTION READ ONLY"  # the answer of a server that has just become a standby
+LOST = [(GONE, 1, "done one"), (READ_ONLY, 1, "done one"), (GONE, 2, "done one"), (GONE, 3, None)]
+
+
+@pytest.mark.parametrize(("end", "failures", "answer"), LOST)
+def test_an_answer_is_recorded_in_a_fresh_session_when_the_first_is_lost(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, end: str, failures: int, answer: str | None
+) -> None:
+    monkeypatch.setattr(clocks_module, "RECORD_PAUSES_S", (0.0, 0.0))
+    calls, left = [], [failures]
+
+    def call(errand: str, _: Context) -> str:
+        calls.append(errand)
+        return f"done {errand}"
+
+    def lose_the_session(cursor: Cursor, errand: str, answer: str, context: Context) -> Sequence[Outgoing]:
+        left[0] -= 1
+        if left[0] >= 0:
+            cursor.execute(end)
+        return record(cursor, errand, answer, context)
+
+    rig.service = toy(clocks=(Call("errand", timedelta(0), claim, call, lose_the_session),))
+    rig.change("INSERT INTO errand (id) VALUES ('one')")
+    worker = rig.run()
+    before = len(rig.sessions)
+    rig.clocks(worker)
+    assert rig.ask("SELECT answer FROM errand") == [(answer,)]
+    assert calls == ["one"]
+    assert len(rig.sessions) - before == failures + 1
+
+
+def waiting_too_long(rig: Rig, people: int) -> None:
+    rig.write(*(activity(f"person {n}") for n in range(people)))
+    rig.run()
+    rig.now = START + timedelta(hours=25)
+    rig.run()
+
+
+def test_an_event_that_cannot_be_read_again_keeps_no_other_from_ending_its_wait_and_no_clock_from_running(
+    rig: Rig,
+) -> None:
+    rig.write(submission("zoe", "remind"))
+    waiting_too_long(rig, 3)
+    rig.change("UPDATE waiting SET headers = 'damaged' WHERE key = 'person 1'")
+    rig.clocks(rig.run(), turns=2)
+    rig.run()
+    assert rig.reasons() == ["unknown_id"] * 2
+    assert rig.ask("SELECT key, due_at FROM waiting") == [("person 1", rig.now + clocks_module.PUT_OFF)]
+    assert reminders(rig) == 0
+
+
+def test_a_full_claim_of_events_that_waited_too_long_is_followed_by_the_next_at_once(rig: Rig) -> None:
+    waiting_too_long(rig, 450)
+    rig.clocks(rig.run(), turns=3)
+    rig.run()
+    assert rig.reasons() == ["unknown_id"] * 450
+
+
+def test_a_clock_that_turns_no_more_makes_the_service_unhealthy(rig: Rig) -> None:
+    hold, held = threading.Event(), threading.Event()
+
+    def stuck(*_: object) -> Sequence[Outgoing]:
+        held.set()
+        hold.wait(20)
+        return ()
+
+    rig.service = toy(clocks=(Clock("stuck", timedelta(0), stuck),))
+    worker = rig.run()
+    clocks = rig.turning(worker)
+    pulses = pulses_of(worker, clocks)[1:]
+    assert healthy(pulses, time.monotonic())[0]
+    thread = threading.Thread(target=clocks.run)
+    thread.start()
+    try:
+        assert held.wait(10)
+        now = time.monotonic()
+        assert healthy(pulses, now)[0]
+        assert not healthy(pulses, now + 31)[0]
+        assert stalled(pulses, now + 59) == []
+        assert stalled(pulses, now + 61) == ["clocks"]
+    finally:
+        clocks.stop()
+        hold.set()
+        thread.join(10)
+
+
+def test_a_clock_that_calls_somebody_may_wait_for_a_slow_answer(rig: Rig) -> None:
+    worker = rig.run()
+    clocks = rig.turning(worker)
+    clocks.alive_at = 1.0
+    pulses = pulses_of(worker, clocks)[1:]
+    assert stalled(pulses, 8 * 60.0) == []
+    assert stalled(pulses, 11 * 60.0) == ["clocks"]
 
 
 @pytest.mark.parametrize("point", ["after_claim", "after_call"])

@@ -11,8 +11,8 @@ from services.runtime import publisher
 from services.runtime.errors import Unavailable
 from services.runtime.faults import Faults
 from services.runtime.postgres import Session
-from services.runtime.transport import Consumer, Message
-from tests.rig import GROUP, OF_TWO_WORKERS, Rig, crash, quiet, told_once
+from services.runtime.transport import Consumer, Message, Partition, Record
+from tests.rig import GROUP, OF_TWO_WORKERS, PatientConsumer, Rig, crash, quiet, told_once
 from tests.toy import INPUTS, activity, submission
 
 __all__ = ["quiet"]
@@ -162,6 +162,37 @@ def test_a_worker_that_cannot_join_anew_at_once_tries_again(rig: Rig) -> None:
     worker.stop()
     assert len(joined) == 3
     assert len(rig.people()) == 4
+
+
+def test_a_fenced_worker_is_not_ready_until_it_has_its_fences_again(rig: Rig) -> None:
+    rig.write(submission("ana"))
+    told: list[str] = []
+
+    class Newcomer(PatientConsumer):
+        """Gets its partitions with the third poll, as after a join on a busy cluster."""
+
+        def poll(self, timeout_s: float, max_records: int) -> list[Record]:
+            told.append(worker.trouble)
+            return super().poll(timeout_s, max_records) if len(told) > 2 else []
+
+        def assignment(self) -> frozenset[Partition]:
+            return super().assignment() if len(told) > 2 else frozenset()
+
+    def join_anew() -> Consumer:
+        worker.links = replace(worker.links, consumer=lambda: Newcomer(rig.log, "a", lambda: None, worker.stop))
+        return first()
+
+    lose_the_fences = Faults("after_db", 1, lambda: rig.change("UPDATE fence SET epoch = epoch + 1"))
+    worker = rig.worker("a", lose_the_fences)
+    first = worker.links.consumer
+    worker.links = replace(worker.links, consumer=join_anew)
+    rig.write(submission("ben"))
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    thread.join(10)
+    assert [text.partition(":")[0] for text in told[:3]] == ["fenced"] * 3
+    assert worker.trouble == ""
+    assert len(rig.people()) == 2
 
 
 def two_workers(rig: Rig) -> None:

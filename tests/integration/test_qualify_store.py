@@ -198,6 +198,19 @@ def test_a_lead_closed_and_another_opened_in_one_batch_are_both_kept(session: Se
     assert rows(session, "SELECT status, count(*) FROM lead GROUP BY 1 ORDER BY 1") == [("lost", 5), ("open", 1)]
 
 
+def test_who_asked_in_vain_in_an_earlier_batch_gets_a_lead_beside_the_closed_one(session: Session) -> None:
+    (opened,) = batch(session, lead(1))
+    old = events_of(opened)[1].key
+    for n in range(2, 12, 2):  # new ids sort before and after the old one
+        batch(session, lead(n, origin={"source": "fair"}))
+        (closed,) = batch(session, outcome(n + 1, old, "lead.lost", seen=1))
+        assert types_of(closed) == ["lead.rescored", "lead.qualified"]
+        old = events_of(closed)[1].key
+    assert rows(session, "SELECT status, count(*) FROM lead GROUP BY 1 ORDER BY 1") == [("lost", 5), ("open", 1)]
+    assert rows(session, "SELECT end_state, count(*) FROM submission GROUP BY 1 ORDER BY 1") == [
+        ("attached", 5), ("opened", 1)]  # fmt: skip
+
+
 def test_an_activity_that_came_first_finds_its_person_later(session: Session) -> None:
     click = activity(1)
     assert batch(session, click) == [Wait(email_hash(EMAIL))]

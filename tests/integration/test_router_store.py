@@ -13,9 +13,10 @@ import pytest
 from schemas.events.assignments import Assignment
 from schemas.events.leads import Contact
 from services.router import store
-from services.router.service import decide, pass_on_overdue, retry_parked
+from services.router.service import FIRST_RESPONSE, PARKED, decide
 from services.router.world import World
-from services.runtime.postgres import Session, connect, migrate, select, transaction
+from services.runtime.postgres import Cursor, Session, connect, migrate, select, transaction
+from services.runtime.service import DueRows
 from services.runtime.verdict import Context, Emit, Incoming, Outgoing, Wait
 from tests.router_leads import BODY, NOW, book, context, kinds, qualified, report, uid
 
@@ -53,9 +54,14 @@ def decide_all(events: Sequence[Incoming], world: World, at: Context) -> list[Ou
     return [out for verdict in verdicts if isinstance(verdict, Emit) for out in verdict.events]
 
 
-def fire(session: Session, clock: Callable[..., list[Outgoing]], at: Context) -> list[Outgoing]:
+def fire(session: Session, clock: DueRows, at: Context) -> list[Outgoing]:
     with transaction(session) as cursor:
-        return clock(cursor, at)
+        return fired(cursor, clock, at)
+
+
+def fired(cursor: Cursor, clock: DueRows, at: Context) -> list[Outgoing]:
+    rows = clock.claim(cursor, at)
+    return list(clock.fire(cursor, rows, at)) if rows else []
 
 
 def rows(session: Session, sql: str) -> list[tuple[object, ...]]:
@@ -64,7 +70,8 @@ def rows(session: Session, sql: str) -> list[tuple[object, ...]]:
 
 
 def assignments(events: Sequence[Outgoing]) -> list[Assignment]:
-    return [e.data for e in events if isinstance(e.data, Assignment) and e.type in ("lead.assigned", "lead.reassigned")]
+    kinds = ("lead.assigned", "lead.reassigned")
+    return [Assignment.model_validate_json(e.value or "") for e in events if e.type in kinds]
 
 
 def test_a_lead_lives_through_its_rows(router: Connect) -> None:
@@ -155,10 +162,10 @@ def test_the_clock_passes_by_a_lead_whose_acceptance_is_being_written(router: Co
     accepted, late = report(1, "lead.accepted"), context(LATER, LATER)
     with transaction(worker) as cursor:
         world = store.gather(cursor, [accepted], context())
-        assert fire(clock, pass_on_overdue, late) == []
+        assert fire(clock, FIRST_RESPONSE, late) == []
         decide_all([accepted], world, context())
         store.apply(cursor, world)
-    assert fire(clock, pass_on_overdue, late) == []
+    assert fire(clock, FIRST_RESPONSE, late) == []
     assert rows(clock, "SELECT rep_id, respond_by FROM lead") == [("ana", None)]
 
 
@@ -169,7 +176,7 @@ def test_an_acceptance_that_meets_the_clock_at_work_is_judged_by_the_new_owner(r
     told: list[Outgoing] = []
     late = threading.Thread(target=lambda: told.extend(batch(worker, report(1, "lead.accepted", rep_id="ana"))))
     with transaction(clock) as cursor:
-        moved = pass_on_overdue(cursor, context(LATER, LATER))
+        moved = fired(cursor, FIRST_RESPONSE, context(LATER, LATER))
         late.start()
         late.join(0.3)
         assert late.is_alive()
@@ -182,11 +189,11 @@ def test_no_deadline_fires_before_everything_up_to_it_is_applied(router: Connect
     session = router()
     batch(session, qualified(1))
     deadline = NOW + timedelta(minutes=15)
-    assert fire(session, pass_on_overdue, context(LATER, None)) == []
-    assert fire(session, pass_on_overdue, context(LATER, deadline - timedelta(seconds=1))) == []
-    (moved,) = fire(session, pass_on_overdue, context(LATER, deadline))
-    assert moved.data is not None
-    assert (moved.data.due_at, moved.data.applied_until) == (deadline, deadline)
+    assert fire(session, FIRST_RESPONSE, context(LATER, None)) == []
+    assert fire(session, FIRST_RESPONSE, context(LATER, deadline - timedelta(seconds=1))) == []
+    (moved,) = fire(session, FIRST_RESPONSE, context(LATER, deadline))
+    (told,) = assignments([moved])
+    assert (told.due_at, told.applied_until) == (deadline, deadline)
 
 
 def test_two_clocks_share_the_due_leads(router: Connect) -> None:
@@ -194,10 +201,24 @@ def test_two_clocks_share_the_due_leads(router: Connect) -> None:
     batch(session, *(qualified(n) for n in range(6)))
     at = context(LATER, LATER)
     with transaction(session) as cursor:
-        first = pass_on_overdue(cursor, at)
-        assert fire(other, pass_on_overdue, at) == []
+        first = fired(cursor, FIRST_RESPONSE, at)
+        assert fire(other, FIRST_RESPONSE, at) == []
     assert kinds(first) == ["lead.reassigned"] * 6
-    assert fire(other, pass_on_overdue, at) == []
+    assert fire(other, FIRST_RESPONSE, at) == []
+
+
+@pytest.mark.parametrize(("clock", "due"), [(FIRST_RESPONSE, "respond_by"), (PARKED, "retry_at")])
+def test_a_due_lead_is_put_off(router: Connect, clock: DueRows, due: str) -> None:
+    session = router()
+    south = Contact(country="ES", postcode="41001")
+    batch(session, qualified(1, contact=south), qualified(2, contact=south))
+    later = LATER + timedelta(minutes=10)
+    with transaction(session) as cursor:
+        cursor.execute("UPDATE lead SET rules_version = 'old'")  # makes the parked one due
+        claimed = clock.claim(cursor, context(LATER, LATER))
+        clock.put_off(cursor, claimed[0], later)
+        assert clock.claim(cursor, context(LATER, LATER)) == claimed[1:] == []
+    assert rows(session, f"SELECT count(*) FROM lead WHERE {due} = '{later.isoformat()}'") == [(1,)]
 
 
 def test_parked_leads_are_left_alone_until_somebody_in_their_pool_is_free(router: Connect) -> None:
@@ -206,11 +227,11 @@ def test_parked_leads_are_left_alone_until_somebody_in_their_pool_is_free(router
     told = batch(session, qualified(1, contact=south), qualified(2, contact=south))
     assert kinds(told) == ["lead.assigned", "lead.parked"]
     at = context(LATER, LATER)
-    assert fire(session, retry_parked, at) == []
+    assert fire(session, PARKED, at) == []
     batch(session, report(1, "lead.lost"))
-    (assigned,) = fire(session, retry_parked, at)
+    (assigned,) = fire(session, PARKED, at)
     assert (assigned.type, assigned.key) == ("lead.assigned", uid(2))
-    assert fire(session, retry_parked, at) == []
+    assert fire(session, PARKED, at) == []
 
 
 @pytest.mark.parametrize(
@@ -220,11 +241,11 @@ def test_new_rules_give_parked_leads_another_try_and_new_reps_a_row(router: Conn
     session = router()
     nobody = context(rules=book(BODY.replace(old, new)))
     assert kinds(batch(session, qualified(1), rules=nobody)) == ["lead.parked"]
-    assert fire(session, retry_parked, Context(LATER, nobody.books, LATER)) == []
+    assert fire(session, PARKED, Context(LATER, nobody.books, LATER)) == []
     renamed = book(BODY.replace("id: ana", "id: nora"))
-    (assigned,) = fire(session, retry_parked, context(LATER, LATER, renamed))
+    (assigned,) = fire(session, PARKED, context(LATER, LATER, renamed))
     assert assignments([assigned])[0].owner.rep_id == "nora"  # type: ignore[union-attr]  # an assigned lead has one
-    assert fire(session, retry_parked, context(LATER, LATER)) == []
+    assert fire(session, PARKED, context(LATER, LATER)) == []
 
 
 def test_a_lead_whose_rep_has_left_the_book_can_still_be_closed(router: Connect) -> None:

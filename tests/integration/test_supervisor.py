@@ -22,7 +22,7 @@ from deploy.embedded.home import locked_home, settle_addresses
 from deploy.embedded.parts import running_parts
 from deploy.embedded.process import Child, end_stale, same_process, start, stop
 from deploy.embedded.settings import EmbeddedSettings
-from deploy.embedded.supervisor import read_state, start_detached, stop_detached
+from deploy.embedded.supervisor import launch, read_state, start_detached, stop_detached, stop_launched
 
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 UP_WITH_STUBBORN = f"""
@@ -92,6 +92,37 @@ def test_child_that_ignores_the_stop_signal_is_killed_at_the_deadline_with_its_w
     assert psutil.wait_procs(family, timeout=5)[1] == []
 
 
+def test_held_child_imports_at_once_runs_when_released_and_is_not_asked_before(home: Path) -> None:
+    (home / "program.py").write_text("print('up', flush=True)\ndef main(): print('runs', flush=True)\n")
+    argv = (sys.executable, "-m", "deploy.embedded.held", "program")
+    paths = {"PYTHONPATH": os.pathsep.join([str(home), *filter(None, sys.path)])}
+    children = Children(home)
+    children.start([Child("program", argv, paths, ready=lambda: False)], held=True)
+    one = children.running["program"]
+    wait_for_lines(one.log, 1)
+    children.wait_ready(seconds=0.2)  # or it would be late
+    assert "runs" not in one.log.read_text()
+    children.release()
+    assert one.process.wait(5) == 0
+    assert "runs" in one.log.read_text()
+
+
+def test_held_child_that_dies_is_held_again_and_runs_at_once_when_it_dies_later(home: Path) -> None:
+    children = Children(home)
+    children.start([python("waits", "import sys; sys.stdin.read()")], held=True)
+    children.running["waits"].process.kill()
+    children.running["waits"].process.wait(5)
+    children.mend(0.0)
+    assert children.mend(1.0)
+    assert children.running["waits"].held
+    children.release()
+    assert children.running["waits"].process.wait(5) == 0
+    children.mend(2.0)
+    assert children.mend(3.0)
+    assert children.running["waits"].process.wait(5) == 0, "it waited for a word that nobody gives"
+    children.stop(["waits"])
+
+
 def test_stale_pid_ends_only_the_process_that_was_noted(home: Path) -> None:
     ours = start(python("ours", "import time; time.sleep(60)"), home)
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
@@ -121,6 +152,29 @@ def test_supervisor_uses_the_named_parts_and_its_kill_ends_even_a_stubborn_servi
         time.sleep(0.05)
     assert read_state(tmp_path) is None
     assert not stop_detached(tmp_path)
+
+
+def test_supervisor_that_is_stopped_before_it_says_that_it_runs_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAUDAL_HOME", str(tmp_path))
+    launched = launch(tmp_path, [sys.executable, "-c", UP_WITH_STUBBORN])
+    assert not stop_detached(tmp_path), "it has not said so yet"
+    stop_launched(launched)
+    assert launched.process.poll() is not None
+
+
+def test_jars_that_were_found_are_not_looked_for_again_while_they_are_there(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, jar, asked = home / "class-path", home / "kafka.jar", []
+    jar.touch()
+    monkeypatch.setattr(kafka, "_jars", lambda: asked.append(1) or [jar])
+    assert [kafka._class_path(kept), kafka._class_path(kept), len(asked)] == [str(jar), str(jar), 1]
+    monkeypatch.setattr(kafka, "KAFKA", "org.apache.kafka:kafka_2.13:5.0.0")
+    assert [kafka._class_path(kept), len(asked)] == [str(jar), 2]
+    jar.unlink()
+    assert [kafka._class_path(kept), len(asked)] == [str(jar), 3]
 
 
 def test_failed_start_in_the_background_tells_its_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

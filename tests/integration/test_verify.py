@@ -17,7 +17,7 @@ from deploy.embedded.parts import running_parts
 from deploy.embedded.settings import EmbeddedSettings
 from schemas import topics as catalogue
 from schemas.topics import LEADS_ASSIGNED, LEADS_QUALIFIED, LEADS_TOUCHES, all_topics
-from services.cli.__main__ import app
+from services.cli.__main__ import command_line
 from services.cli.installation import Installation
 from services.cli.ports import Ports
 from services.cli.sending import Ledger
@@ -155,6 +155,9 @@ IN_TABLES = {
     "two_open_leads": """DROP INDEX qualify.one_open_lead;
         INSERT INTO qualify.lead SELECT gen_random_uuid(), person_id, product_line, status, version, document, points
         FROM qualify.lead WHERE status = 'open' LIMIT 1""",
+    "asked_in_vain": """UPDATE qualify.lead SET document = replace(document, '"submissions":1', '"submissions":2')
+        WHERE lead_id = (
+            SELECT lead_id FROM qualify.lead WHERE status = 'lost' AND document LIKE '%"submissions":1,%' LIMIT 1)""",
     "identifier_of_two_people": """UPDATE qualify.identifier SET person_id = (
             SELECT person_id FROM qualify.person p WHERE p.person_id <> identifier.person_id LIMIT 1)
         WHERE address_hash = (SELECT min(address_hash) FROM qualify.identifier)""",
@@ -362,6 +365,7 @@ def test_the_command_prints_figures_and_broken_rules_and_its_exit_code_says_whet
     run: Run, copy: Callable[[str], str], tmp_path: Path
 ) -> None:
     environment = {"CAUDAL_HOME": str(tmp_path), "CAUDAL_KAFKA": run.here.kafka, "CAUDAL_SECRET": SECRET}
+    app = command_line(["verify"])
     well = CliRunner().invoke(app, ["verify", "--json"], env=environment | {"CAUDAL_POSTGRES": run.here.postgres})
     assert (well.exit_code, json.loads(well.stdout)["violations"]) == (0, 0)
     dsn = copy(IN_TABLES["load_differs"])

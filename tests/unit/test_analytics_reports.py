@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from services.analytics.contribution import BOUNDS_MS
-from services.analytics.literals import array, composite
 from services.analytics.reports import render
 from services.analytics.reports.money import Money
 from services.analytics.reports.question import BadQuestion, question
 from services.analytics.reports.speed import percentile
+from services.runtime.literals import array, composite
 
 TODAY = date(2026, 3, 10)
 HISTOGRAMS = st.dictionaries(st.sampled_from(BOUNDS_MS), st.integers(1, 1000), min_size=1)

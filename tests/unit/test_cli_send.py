@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from services.cli.__main__ import app
+from services.cli.__main__ import command_line
 from services.cli.sending import acknowledged
 
 
@@ -56,7 +56,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def send(*arguments: str) -> Result:
-    return CliRunner().invoke(app, ["send", *arguments])
+    return CliRunner().invoke(command_line(["send"]), ["send", *arguments])
 
 
 def test_a_lead_of_options_is_sent_its_id_printed_and_noted(home: Path) -> None:

@@ -19,6 +19,7 @@ from tests.qualify_events import (
     lead,
     outcome,
     retraction,
+    submission_id,
     types_of,
 )  # fmt: skip
 
@@ -152,6 +153,61 @@ def test_what_a_former_holder_lost_stays_open_and_a_sale_is_never_lost() -> None
     _, late = run(world, outcome(3, lead_id, "lead.won"), outcome(4, lead_id, "lead.lost"))
     assert types_of(late) == []
     assert world.leads[lead_id].state.status == "won"
+
+
+@pytest.mark.parametrize("event_type", ["lead.won", "lead.lost"])
+def test_who_asked_again_before_the_closing_was_known_gets_a_new_lead(event_type: str) -> None:
+    """The owner had been told of one submission when it closed the lead: of the second nobody was told."""
+    world = World()
+    again = lead(2, at=NOW - days(1), origin={"source": "fair"}, contact={"city": "Madrid"}, message="Any news?")
+    old = events_of(run(world, lead(1, product="a pump"), again)[0])[1].key
+    (verdict,) = run(world, outcome(3, old, event_type, seen=1))
+    closed, opened = events_of(verdict)[-2:]
+    assert (closed.type, closed.key, opened.type, opened.version) == ("lead.rescored", old, "lead.qualified", 1)
+    told: Any = opened.data
+    state = told.lead
+    assert (told.correlation_id, told.cause_id, told.submission_id) == (submission_id(2), submission_id(3), None)
+    assert (state.status, state.origin.source, state.opened_at) == ("open", "fair", NOW - days(1))
+    assert (state.contact.city, state.product, state.message) == ("Madrid", "a pump", "Any news?")
+    assert (state.person_id, state.product_line, state.submissions) == (closed.data.lead.person_id, "general", 1)  # type: ignore[union-attr]
+    assert codes_of(opened)[0] == codes_of(closed)[-1] == "asked_again"
+    assert opened.key in closed.data.reasons[-1].text  # type: ignore[union-attr]
+    assert [s.end_state for s in world.submissions] == ["opened", "attached"]
+
+
+@pytest.mark.parametrize("seen", [2, 3, None])
+def test_a_closing_by_an_owner_who_knew_of_every_submission_opens_nothing(seen: int | None) -> None:
+    """None: a record of a router that did not say it yet."""
+    world = World()
+    old = events_of(run(world, lead(1), lead(2))[0])[1].key
+    (verdict,) = run(world, outcome(3, old, "lead.lost", seen=seen))
+    assert types_of(verdict) == ["lead.rescored"]
+
+
+@pytest.mark.parametrize("kinds", [("lead.lost", "lead.won"), ("lead.won", "lead.lost"), ("lead.won", "lead.won")])
+def test_of_two_closings_only_the_first_that_is_read_opens_a_lead(kinds: tuple[str, str]) -> None:
+    world = World()
+    old = events_of(run(world, lead(1), lead(2))[0])[1].key
+    both = run(world, *(outcome(3 + n, old, kind, seen=1) for n, kind in enumerate(kinds)))
+    assert [t for verdict in both for t in types_of(verdict)].count("lead.qualified") == 1
+    assert sorted(x.status for x in world.leads.values()) == ["open", "won"]
+
+
+def test_the_new_lead_stands_for_all_that_was_asked_in_vain_and_the_next_enquiry_attaches_to_it() -> None:
+    world = World()
+    old = events_of(run(world, lead(1), lead(2), lead(3, message="Hello?"))[0])[1].key
+    closed, next_one = run(world, outcome(4, old, "lead.lost", seen=1), lead(5))
+    opened, (attached,) = events_of(closed)[1], events_of(next_one)
+    assert (opened.data.lead.submissions, opened.data.lead.message) == (2, "Hello?")  # type: ignore[union-attr]
+    assert (attached.type, attached.key, attached.version) == ("lead.attached", opened.key, 2)
+    assert attached.data.lead.repeat.submission_id == submission_id(5)  # type: ignore[union-attr]
+
+
+def test_a_lead_given_back_stays_open_so_nobody_asked_in_vain() -> None:
+    world = World()
+    old = events_of(run(world, lead(1), lead(2))[0])[1].key
+    assert [types_of(v) for v in run(world, outcome(3, old, "lead.returned", seen=1))] == [[]]
+    assert only_lead(world).status == "open"
 
 
 @pytest.mark.parametrize("event_type", ["lead.won", "order.placed"])

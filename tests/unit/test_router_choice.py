@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.events.leads import Contact, Origin
-from services.router.choice import Nobody, Standing, Turn, choose, take_turn, territory
+from services.router.choice import TURN, Nobody, Standing, Turn, choose, take_turn, territory
 from services.router.rules import Absence, Rep, Routing
 from tests.router_leads import book, lead
 
@@ -113,6 +113,13 @@ def test_whoever_comes_back_or_is_new_takes_turns_and_is_not_flooded(before: str
         play(rules, standings, 2)
     play(rules, standings, 100, frozenset("b"))
     assert play(rules, standings, 10).count("b") == 5
+
+
+def test_a_newcomer_starts_at_the_mean_of_the_others() -> None:
+    reps = [rep("a"), rep("b", weight=2), rep("new")]
+    winner, moved = take_turn(reps, {"a": 40 * TURN, "b": 38 * TURN})
+    assert winner.id == "b"
+    assert moved == {"b": 38 * TURN + TURN // 2, "new": (40 + 2 * 38) * TURN // 3}
 
 
 def test_a_rep_that_was_full_is_owed_nothing_for_that_time() -> None:

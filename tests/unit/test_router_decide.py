@@ -35,8 +35,7 @@ def run(at: World, *events: Incoming, rules: Context | None = None) -> list[Outg
 
 
 def state(event: Outgoing) -> Assignment:
-    assert isinstance(event.data, Assignment)
-    return event.data
+    return Assignment.model_validate_json(event.value or "")
 
 
 def due(at: World, n: int = 1, after: timedelta = timedelta(hours=5)) -> list[Outgoing]:
@@ -58,6 +57,15 @@ def test_a_new_lead_gets_an_owner_with_number_load_cap_and_deadline() -> None:
     assert (data.assigned_at, data.respond_by) == (NOW, NOW + timedelta(minutes=15))
     assert (data.seen_version, data.rules_version) == (1, book().version)
     assert at.standings["ana"].open_leads == 8
+
+
+def test_a_lead_counts_only_for_the_rep_that_gets_it_though_others_passes_move() -> None:
+    at = world(absent=("beto",))
+    run(at, qualified())
+    assert {s.rep_id: (s.open_leads, s.number) for s in at.standings.values()} == {
+        "ana": (1, 1), "beto": (0, 0), "cleo": (0, 0), "dina": (0, 0)
+    }  # fmt: skip
+    assert at.standings["beto"].passes.keys() == {"north"}
 
 
 @pytest.mark.parametrize("kind", ["lead.qualified", "lead.attached", "lead.rescored"])
@@ -240,6 +248,16 @@ def test_a_sale_after_a_loss_counts_and_a_loss_after_a_sale_does_not() -> None:
     )
     assert kinds(run(at, report(1, "lead.lost", key="late"))) == ["lead.lost"]
     assert at.leads[uid(1)].stage == "won"
+
+
+@pytest.mark.parametrize("first", ["lead.lost", "lead.won"])
+def test_a_closing_says_how_many_submissions_the_owner_was_told_of_and_a_second_one_says_the_same(first: str) -> None:
+    at = world()
+    run(at, qualified(submissions=1), qualified(version=2, kind="lead.attached", submissions=2))
+    told = run(at, report(1, "lead.accepted"), report(1, first))
+    told += run(at, qualified(version=3, kind="lead.attached", submissions=3), report(1, "lead.won", key="again"))
+    said = [e.data.seen_submissions for e in told if isinstance(e.data, Outcome)]
+    assert said == [None, 2, 2]
 
 
 @pytest.mark.parametrize("status", ["won", "lost"])

@@ -1,5 +1,5 @@
 -- What the engine keeps for every service: who may write (fence), what was read (inbox), what is on its way (pending,
--- outbox), what waits for an id that is not known yet (waiting), and the rule books (rulebook).
+-- outbox), what waits for an id that is not known yet (waiting), why it stands still (halt), the rule books (rulebook).
 
 CREATE TABLE fence (
     topic         text   NOT NULL,
@@ -35,7 +35,7 @@ CREATE TABLE inbox_for_ever PARTITION OF inbox FOR VALUES FROM ('1970-01-01') TO
 CREATE TABLE pending (
     topic     text NOT NULL,
     partition int  NOT NULL,
-    frames    text NOT NULL,
+    frames    bytea NOT NULL,                 -- compressed; see frames.pack
     PRIMARY KEY (topic, partition)
 );
 ALTER TABLE pending ALTER COLUMN frames SET STORAGE EXTERNAL;
@@ -64,6 +64,13 @@ CREATE TABLE waiting (
 CREATE INDEX waiting_key ON waiting (key);
 CREATE INDEX waiting_due ON waiting (due_at);
 
+-- A service that stopped itself: it does not start again before an operator has confirmed this name.
+CREATE TABLE halt (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    name     text NOT NULL,
+    why      text NOT NULL
+);
+
 CREATE TABLE rulebook (
     book          text NOT NULL,
     version       text NOT NULL,
@@ -71,8 +78,9 @@ CREATE TABLE rulebook (
     PRIMARY KEY (book, version)
 );
 CREATE TABLE rulebook_active (
-    book    text PRIMARY KEY,
-    version text NOT NULL
+    book                text PRIMARY KEY,
+    version             text NOT NULL,
+    activated_at_offset bigint NOT NULL
 );
 CREATE TABLE rulebook_position (
     only_row    boolean PRIMARY KEY DEFAULT true CHECK (only_row),

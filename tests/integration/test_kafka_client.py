@@ -1,0 +1,47 @@
+"""Our Kafka client on a real broker: foreign header names, and how topics are created."""
+
+import uuid
+
+import pytest
+from kafka import KafkaAdminClient, KafkaProducer
+
+from schemas.topics import source_topic
+from services.runtime.errors import Unavailable
+from services.runtime.kafka import GroupConsumer, create_topics, durability
+from services.runtime.transport import Record
+from tests.unit.test_header_names import HEADERS
+
+
+def test_a_record_with_a_header_name_that_is_no_text_is_read_and_so_are_its_neighbours(kafka: str) -> None:
+    topic = source_topic(f"platform{uuid.uuid4().hex[:8]}")
+    create_topics(kafka, [topic], 1)
+    producer = KafkaProducer(bootstrap_servers=kafka, acks="all", linger_ms=1000)
+    for n, headers in enumerate(([], [h for h in HEADERS if h[1]], [])):  # its producer takes no header without value
+        producer.send(topic.name, value=b"%d" % n, headers=headers)
+    producer.close()
+    consumer = GroupConsumer(kafka, f"group.{topic.name}", [topic.name], member=None)
+    found: list[Record] = []
+    for _ in range(100):
+        found += consumer.poll(0.2, 100)
+        if len(found) == 3:
+            break
+    consumer.close()
+    assert [(r.offset, r.value) for r in found] == [(0, b"0"), (1, b"1"), (2, b"2")]
+    assert [name for name, _ in found[1].headers] == ["größe", "na?me", "na?me"]
+
+
+def test_topics_have_no_more_copies_than_there_are_brokers_unless_told_so(kafka: str) -> None:
+    topic = source_topic(f"copies{uuid.uuid4().hex[:8]}")
+    admin = KafkaAdminClient(bootstrap_servers=kafka)
+    brokers = len(admin.describe_cluster()["brokers"])
+    with pytest.raises(Unavailable, match="ReplicationFactor"):
+        create_topics(kafka, [topic], 1, replication=brokers + 1)
+    assert create_topics(kafka, [topic], 1) == (topic.name,)
+    (found,) = admin.describe_topics([topic.name])
+    admin.close()
+    assert len(found["partitions"][0]["replica_nodes"]) == min(3, brokers)
+
+
+@pytest.mark.parametrize(("copies", "settings"), [(1, {}), (2, {}), (3, {"min.insync.replicas": "2"})])
+def test_three_copies_or_more_promise_two_at_every_acknowledgement(copies: int, settings: dict[str, str]) -> None:
+    assert durability(copies) == settings
