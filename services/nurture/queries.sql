@@ -31,8 +31,8 @@ JOIN unnest(%(addresses)s::text[], %(channels)s::text[], %(purposes)s::text[], %
 WHERE version > known_version;
 
 -- name: lead_placeholders
--- Make sure that there is a row to lock for every lead that events speak of.
-INSERT INTO lead (lead_id) SELECT unnest(%(lead_ids)s::uuid[]) ON CONFLICT DO NOTHING;
+-- Placeholders for leads that events speak of; returns those that it made, which are locked by being new.
+INSERT INTO lead (lead_id) SELECT unnest(%(lead_ids)s::uuid[]) ON CONFLICT DO NOTHING RETURNING lead_id;
 
 -- name: lead_lock
 -- These leads and all leads of these addresses, locked in the order of their ids.

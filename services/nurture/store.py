@@ -66,14 +66,11 @@ def load(
     whole: Iterable[str],
 ) -> None:  # fmt: skip
     """Lock consents, then leads, and read what hangs on them; of the addresses in `whole` all leads."""
-    locked, ids = sorted(set(addresses)), sorted(set(lead_ids))
+    locked = sorted(set(addresses))
     if wanted := sorted(set(keys)):
         cursor.execute(SQL["consent_placeholders"], _columns(wanted))
     consents = [Consent(*row) for row in select(cursor, SQL["consent_lock"], {"addresses": locked})] if locked else []
-    if ids:
-        cursor.execute(SQL["lead_placeholders"], {"lead_ids": ids})
-    rows = select(cursor, SQL["lead_lock"], {"lead_ids": ids, "addresses": sorted(set(whole))})
-    leads = [_lead(row) for row in rows]
+    leads = _lock_leads(cursor, sorted(set(lead_ids)), sorted(set(whole)))
     others = {lead.address for lead in leads if lead.address}.difference(locked)
     consents += [consent for found in consents_at(cursor, sorted(others)).values() for consent in found]
     of_leads = {"lead_ids": [lead.lead_id for lead in leads]}
@@ -81,6 +78,16 @@ def load(
     of_enrolments = {"enrolment_ids": [enrolment.enrolment_id for enrolment in enrolments]}
     steps = [Step(*row) for row in select(cursor, SQL["open_steps"], of_enrolments)] if enrolments else []
     world.load(consents, leads, enrolments, steps)
+
+
+def _lock_leads(cursor: Cursor, ids: Sequence[str], addresses: Sequence[str]) -> list[Lead]:
+    """These leads, made where they were not known, and all leads of these addresses, locked."""
+    new = [row[0] for row in select(cursor, SQL["lead_placeholders"], {"lead_ids": list(ids)})] if ids else []
+    known = sorted(set(ids).difference(new))
+    if not known and not addresses:
+        return [Lead(lead_id) for lead_id in new]
+    rows = select(cursor, SQL["lead_lock"], {"lead_ids": known, "addresses": list(addresses)})
+    return [Lead(lead_id) for lead_id in new] + [_lead(row) for row in rows]
 
 
 def apply(cursor: Cursor, world: World) -> None:

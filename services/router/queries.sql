@@ -15,10 +15,18 @@ SELECT lead_id, version, seen_version, state, stage, respond_by, pool, retry_at,
 FROM lead WHERE respond_by <= %(until)s ORDER BY respond_by LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 
 -- name: claim_parked
--- Parked leads whose pool has somebody free, or that were parked under other rules.
+-- Parked leads whose pool has somebody free, or that were parked under other rules. However many wait for pools that are
+-- full, they cost nothing: an index each for the pools and for the rules.
+WITH ready AS (
+  SELECT l.lead_id FROM unnest(%(pools)s::text[]) AS p (pool) CROSS JOIN LATERAL (
+    SELECT lead_id FROM lead WHERE pool = p.pool AND retry_at <= %(until)s ORDER BY retry_at LIMIT %(limit)s) AS l
+  UNION (SELECT lead_id FROM lead WHERE retry_at <= %(until)s AND rules_version < %(rules)s LIMIT %(limit)s)
+  UNION (SELECT lead_id FROM lead WHERE retry_at <= %(until)s AND rules_version > %(rules)s LIMIT %(limit)s)
+)
 SELECT lead_id, version, seen_version, state, stage, respond_by, pool, retry_at, rules_version,
        correlation_id, event_id, event_type, document, holders
-FROM lead WHERE retry_at <= %(until)s AND (pool = ANY(%(pools)s::text[]) OR rules_version <> %(rules)s)
+FROM lead WHERE lead_id IN (SELECT lead_id FROM ready)
+  AND retry_at <= %(until)s AND (pool = ANY(%(pools)s::text[]) OR rules_version <> %(rules)s)
 ORDER BY retry_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 
 -- name: put_off_response
@@ -28,10 +36,6 @@ UPDATE lead SET respond_by = %(until)s WHERE lead_id = %(id)s
 -- name: put_off_retry
 -- Let a parked lead rest that could not be tried.
 UPDATE lead SET retry_at = %(until)s WHERE lead_id = %(id)s
-
--- name: any_parked
--- Whether any parked lead is ready for another try.
-SELECT EXISTS (SELECT FROM lead WHERE retry_at <= %(until)s)
 
 -- name: read_loads
 -- Open leads by rep, as a hint: nothing is locked.

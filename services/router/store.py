@@ -66,7 +66,7 @@ def put_off_response(cursor: Cursor, row: Row, until: datetime) -> None:
 def claim_parked(cursor: Cursor, context: Context) -> list[Row]:
     """Parked leads that somebody may be able to take by now."""
     until, book = _until(context), context.books[BOOK]
-    if until is None or not select(cursor, QUERIES["any_parked"], {"until": until})[0][0]:
+    if until is None:
         return []
     rules: Routing = book.rules
     pools = open_pools(rules, dict(select(cursor, QUERIES["read_loads"])), rules.absent(context.now))
