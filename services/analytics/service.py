@@ -40,5 +40,6 @@ def build(settings: AnalyticsSettings) -> Service:
         apply=apply,
         clocks=(Clock("prune", timedelta(minutes=1), prune),),
         keep_data=True,
+        patient=True,
         for_ever=RETRIED,
     )

@@ -36,6 +36,7 @@ def build(settings: NurtureSettings) -> Service:
         gather=store.gatherer(settings.secret),
         decide=decide_event,
         apply=store.apply,
+        patient=True,
         published={PEOPLE_CONSENTS.name: store.published},
         clocks=(Call("mail", timedelta(milliseconds=200), post.claim, post.call, post.record),),
         books={decide.BOOK: NurtureRules},

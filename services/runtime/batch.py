@@ -54,14 +54,15 @@ class Result:
     woken: list[Entry] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Batches:
-    """Runs batches of one service."""
+    """Runs batches of one service. `_any_kept` says whether events waited when a batch looked last."""
 
     service: Service
     decoder: Decoder
     inbox: Inbox
     faults: Faults
+    _any_kept: bool = False
 
     def run(self, session: Session, epochs: Epochs, entries: Sequence[Entry], context: Context) -> Result:
         """Commit the batch and say what to publish.
@@ -117,7 +118,7 @@ class Batches:
                 live.append(entry)
         if not live:
             return
-        sleeping = self._sleeping(cursor, live)
+        sleeping = self._sleeping(cursor, live) if self._any_kept else {}
         events = [e.incoming for group in ([live], sleeping.values()) for es in group for e in es if e.incoming]
         world = self.service.gather(cursor, events, context)
         if _places(self._sleeping(cursor, live, lock=True)) != _places(sleeping):
@@ -128,7 +129,8 @@ class Batches:
 
     def _sleeping(self, cursor: Cursor, live: Sequence[Entry], *, lock: bool = False) -> dict[str, list[Entry]]:
         """Events that wait for an id which one of these entries makes known, by that id."""
-        if not waiting.any_kept(cursor):
+        self._any_kept = waiting.any_kept(cursor)
+        if not self._any_kept:
             return {}
         names = [name for e in live if e.incoming for name in self.service.makes_known(e.incoming)]
         return waiting.load(cursor, self.decoder, names, lock=lock)

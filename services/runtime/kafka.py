@@ -25,6 +25,7 @@ LAST_MS = 253_402_300_799_000  # the last second of the year 9999
 RECONNECT_MS = 1000  # the client's own limit is 30 s: a broker that is back must be found at once
 DELIVERY_MS = 5000
 LINGER_MS = 50
+PATIENT_MS, PATIENT_BYTES = 200, 200_000
 COPIES = 3
 IN_FLIGHT = 2000  # futures that wait for an acknowledgement at once; kafka-python bounds no memory itself
 
@@ -41,8 +42,9 @@ class GroupConsumer:
     """A member of a consumer group (`transport.Consumer`)."""
 
     def __init__(
-        self, servers: str, group: str, topics: Sequence[str], *, member: str | None, session_ms: int = 6000
-    ) -> None:
+        self, servers: str, group: str, topics: Sequence[str], *, member: str | None, session_ms: int = 6000,
+        patient: bool = False,
+    ) -> None:  # fmt: skip
         tolerate()
         with _kafka("joining the group"):
             self._client = KafkaConsumer(
@@ -50,8 +52,8 @@ class GroupConsumer:
                 client_id=member or group, metrics_enabled=False,
                 enable_auto_commit=False, auto_offset_reset="earliest",
                 session_timeout_ms=session_ms, heartbeat_interval_ms=500, max_poll_interval_ms=30_000,
-                request_timeout_ms=max(REQUEST_MS, session_ms) + 1000, fetch_max_wait_ms=500,
-                reconnect_backoff_max_ms=RECONNECT_MS,
+                request_timeout_ms=max(REQUEST_MS, session_ms) + 1000, reconnect_backoff_max_ms=RECONNECT_MS,
+                fetch_max_wait_ms=PATIENT_MS if patient else 500, fetch_min_bytes=PATIENT_BYTES if patient else 1,
             )  # fmt: skip
             for topic in topics:  # a leader that does not know a topic yet gives its partitions to nobody
                 self._client.partitions_for_topic(topic)

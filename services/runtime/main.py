@@ -82,7 +82,8 @@ def build_worker(service: Service, settings: RuntimeSettings, books: Books) -> W
     group, member = f"caudal.{service.name}", f"{service.name}-{settings.worker}"
     links = Links(
         consumer=lambda: GroupConsumer(
-            settings.kafka, group, sorted(topics), member=member, session_ms=settings.session_timeout_ms),
+            settings.kafka, group, sorted(topics), member=member, session_ms=settings.session_timeout_ms,
+            patient=service.patient),
         publisher=lambda: Publisher(service, LogProducer(settings.kafka, member)),
         session=_sessions(service, settings),
         books=lambda offset: Reader(settings.kafka, [RULES_PUBLISHED.name], {(RULES_PUBLISHED.name, 0): offset}),

@@ -55,16 +55,18 @@ SELECT min(applied_until), count(applied_until) FROM fence
 JOIN unnest(%(topics)s::text[], %(counts)s::int[]) AS w (topic, n) USING (topic)
 WHERE partition < n
 
+-- name: inbox_write
+-- Remember ids and return those never seen.
+INSERT INTO inbox (id, day, body_hash, repair)
+SELECT * FROM unnest(%(ids)s::uuid[], %(days)s::date[], %(body_hashes)s::text[], %(repairs)s::int[])
+ON CONFLICT DO NOTHING RETURNING id, day
+
 -- name: inbox_known
 -- Which of these ids were seen before.
 SELECT id, day FROM inbox WHERE id = ANY(%(ids)s::uuid[]) AND day = ANY(%(days)s::date[])
 
 -- name: inbox_copy
--- Remember ids. Fails where another worker remembers one of them at this moment.
-COPY inbox (id, day, body_hash, repair) FROM STDIN
-
--- name: inbox_copy_data
--- The same, keeping the events themselves: analytics' facts.
+-- Remember ids and the events themselves. Fails where another worker remembers one of them at this moment.
 COPY inbox (id, day, body_hash, repair, topic, partition, record_offset, type, key, occurred_at, recorded_at, data)
 FROM STDIN
 

@@ -25,7 +25,7 @@ from services.runtime.decode import Entry
 from services.runtime.errors import CaudalError, Fenced, LogGap, Unavailable
 from services.runtime.fence import SQL
 from services.runtime.follower import BookReader, Books, follow, follow_to_end
-from services.runtime.postgres import Session, select, transaction
+from services.runtime.postgres import Session, select, statement, transaction
 from services.runtime.publisher import Publisher
 from services.runtime.transport import Consumer, Partition
 from services.runtime.verdict import Context, Dead
@@ -39,6 +39,7 @@ TOO_SLOW = ("57014", "25P03", "25P04")
 DEAD_IN_A_ROW = 200
 AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.InternalError, psycopg2.IntegrityError)
 RELAY_EVERY_S = 0.1
+COMMIT_EVERY_S = 0.2
 LOOK_EVERY_S = 1.0
 
 
@@ -87,6 +88,8 @@ class Worker:
     _dead_in_a_row: int = 0
     _failures: int = 0
     _most: int = 0
+    _uncommitted: set[Partition] = field(default_factory=set)
+    _committed_at: float = 0.0
     _looked_at: float = 0.0
     _relayed_at: float = 0.0
     _session: Session = field(init=False)
@@ -152,6 +155,7 @@ class Worker:
                 self._cycle([self.batches.decoder.entry(r) for r in mine])
             elif not records:
                 self._empty_pending()
+                self._commit_offsets()
             self._relay()
             self._look_around()
         self._polled.clear()
@@ -273,13 +277,21 @@ class Worker:
             self._publisher.publish(self._session, epochs, items)
         faults.passed("after_produce")
         offsets = {(e.record.topic, e.record.partition): e.record.offset + 1 for e in entries}
-        self._consumer.commit(offsets)
-        faults.passed("after_commit")
         for p, offset in offsets.items():
             held = self._held[p]
             held.applied, held.unpublished_text = max(held.applied, offset), bool(result.frames.get(p))
+        self._uncommitted |= offsets.keys()
+        self._commit_offsets(COMMIT_EVERY_S)
+        faults.passed("after_commit")
         self.moved_at, self._most = time.monotonic(), min(self.batch_size, 2 * self._most)
         self._report(entries, result, len(items), stored - started, time.perf_counter() - stored)
+
+    def _commit_offsets(self, every_s: float = 0.0) -> None:
+        """Tell the group how far we are, at most so often: what is read again after a crash the inbox knows."""
+        if self._uncommitted and time.monotonic() - self._committed_at >= every_s:
+            self._consumer.commit({p: self._held[p].applied for p in self._uncommitted & self._held.keys()})
+            self._uncommitted.clear()
+            self._committed_at = time.monotonic()
 
     def _report(self, entries: Sequence[Entry], result: Result, emitted: int, db_s: float, produce_s: float) -> None:
         stage = self.batches.service.name
@@ -328,7 +340,7 @@ class Worker:
         reached = {p: at for p, (at, end) in waiting_for.items() if self._reached(p, end, passed_over)}
         self.behind = reached.keys() != waiting_for.keys()
         if reached:
-            with transaction(self._session) as cursor:
+            with statement(self._session) as cursor:
                 fence.note_applied(cursor, {p: self._held[p].epoch for p in reached}, reached)
             for p in reached:
                 self._held[p].asked = None
@@ -349,7 +361,7 @@ class Worker:
         self._relayed_at = time.monotonic()
         epochs = {(first, p): self._held[first, p].epoch for p in mine}
         while True:
-            with transaction(self._session) as cursor:
+            with statement(self._session) as cursor:
                 rows = outbox.read(cursor, mine, self._counts[first])
             if not rows:
                 return
