@@ -155,7 +155,8 @@ IN_TABLES = {
     "two_open_leads": """DROP INDEX qualify.one_open_lead;
         INSERT INTO qualify.lead SELECT gen_random_uuid(), person_id, product_line, status, version, document, points
         FROM qualify.lead WHERE status = 'open' LIMIT 1""",
-    "asked_in_vain": """UPDATE qualify.lead SET document = replace(document, '"submissions":1', '"submissions":2')
+    "asked_in_vain": """UPDATE qualify.lead SET document = replace(
+            replace(document, '"submissions":1', '"submissions":2'), '"full_name":"', '"full_name":"\\\\\\u0000')
         WHERE lead_id = (
             SELECT lead_id FROM qualify.lead WHERE status = 'lost' AND document LIKE '%"submissions":1,%' LIMIT 1)""",
     "identifier_of_two_people": """UPDATE qualify.identifier SET person_id = (

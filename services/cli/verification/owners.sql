@@ -6,10 +6,10 @@ GROUP BY person_id, product_line HAVING count(*) > 1
 -- name: asked_in_vain
 -- a person asked again after the owner had closed the lead, and no lead was opened for that
 SELECT q.lead_id::text FROM qualify.lead q JOIN router.lead r ON r.lead_id = q.lead_id AND r.state = 'closed'
-CROSS JOIN LATERAL (SELECT q.document::jsonb -> 'lead' AS asked, r.document::jsonb -> 'lead' AS told) d
+CROSS JOIN LATERAL (SELECT pg_temp.parsed(q.document) -> 'lead' AS asked, pg_temp.parsed(r.document) -> 'lead' AS told) d
 WHERE q.status IN ('won', 'lost') AND (asked ->> 'submissions')::int > (told ->> 'submissions')::int
   AND NOT EXISTS (SELECT FROM qualify.lead n WHERE n.person_id = q.person_id AND n.product_line = q.product_line
-    AND (n.document::jsonb #>> '{lead,opened_at}')::timestamptz = (asked #>> '{repeat,occurred_at}')::timestamptz
+    AND (pg_temp.parsed(n.document) #>> '{lead,opened_at}')::timestamptz = (asked #>> '{repeat,occurred_at}')::timestamptz
     AND n.lead_id <> q.lead_id)
 
 -- name: identifier_of_two_people

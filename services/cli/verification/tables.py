@@ -45,6 +45,7 @@ def snapshot(dsn: str) -> Iterator[tuple[Cursor, int]]:
         with transaction(session) as cursor:
             moment = select(cursor, SQL["prepare"])[0][0]
             cursor.execute(SQL["create"])
+            cursor.execute(SQL["parsed"])
             yield cursor, moment
     finally:
         session.close()

@@ -34,6 +34,13 @@ CREATE TEMP TABLE reader (
 CREATE TEMP TABLE told_state (topic text, key text COLLATE "C", version int, digest bigint) ON COMMIT DROP;
 CREATE TEMP TABLE book_capacity (rules_version text COLLATE "C", rep_id text COLLATE "C", capacity int) ON COMMIT DROP;
 
+-- name: parsed
+-- A document as jsonb, which knows no NUL character: its escape is left out.
+CREATE OR REPLACE FUNCTION pg_temp.parsed(document text) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+  SELECT (CASE WHEN position('\u0000' in document) = 0 THEN document
+    ELSE regexp_replace(document, '(?<!\\)((?:\\\\)*)\\u0000', '\1', 'g') END)::jsonb
+$$
+
 -- name: prepare
 -- One snapshot of all tables, and room to compare a million rows with it; the moment of the snapshot in milliseconds.
 SET LOCAL work_mem = '128MB';
