@@ -7,6 +7,7 @@ from pathlib import Path
 
 from deploy.embedded.errors import EmbeddedError
 from deploy.embedded.process import Child, Running, end_group, reason, start, stop
+from services.runtime.errors import STAYS_DOWN
 
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.2, 5.0
 HOPELESS_DEATHS, HOPELESS_SECONDS = 5, 60.0
@@ -19,6 +20,7 @@ class Children:
     def __init__(self, home: Path) -> None:
         self.running: dict[str, Running] = {}
         self.restarts: dict[str, int] = {}
+        self.down: dict[str, str] = {}
         self._home = home
         self._deaths: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=HOPELESS_DEATHS))
         self._due: dict[str, float] = {}
@@ -41,20 +43,25 @@ class Children:
         waiting = [one.child for one in self.running.values() if one.child.ready and not one.held]
         while waiting and not stopping():
             self.mend(time.monotonic())
-            waiting = [child for child in waiting if child.ready and not child.ready()]
+            waiting = [c for c in waiting if c.ready and c.name not in self.down and not c.ready()]
             if waiting and time.monotonic() > deadline:
                 late = waiting[0].name
                 raise EmbeddedError(f"{late} was not ready after {seconds:.0f} s: {reason(self.running[late].log)}.")
             time.sleep(TICK_SECONDS)
 
     def mend(self, now: float) -> bool:
-        """Start again what died and has waited its time (`now`: monotonic seconds); say whether anything was started.
+        """Start again what died and has waited its time (`now`: monotonic seconds); say whether anything changed.
 
-        EmbeddedError when a child died five times within a minute.
+        A child that only an operator can let go on stays down, the others run on. EmbeddedError when a child died five
+        times within a minute.
         """
-        started = False
+        changed = False
         for name, one in list(self.running.items()):
-            if one.process.poll() is None:
+            if one.process.poll() is None or name in self.down:
+                continue
+            if one.process.returncode == STAYS_DOWN:
+                self.down[name] = reason(one.log)
+                changed = True
                 continue
             if name not in self._due:
                 self._due[name] = now + self._wait_after_death(one, now)
@@ -62,8 +69,8 @@ class Children:
                 del self._due[name]
                 self.running[name] = start(one.child, self._home, one.held)
                 self.restarts[name] += 1
-                started = True
-        return started
+                changed = True
+        return changed
 
     def stop(self, names: Sequence[str]) -> None:
         """Stop these children, the one started last first, within 20 s."""

@@ -81,8 +81,7 @@ def prepare(home: Path, addresses: Addresses, heap: str) -> Child:
     folder = home / "kafka"
     with disk_errors(home):
         (folder / "data").mkdir(parents=True, exist_ok=True)
-    class_path = _class_path(folder / "class-path")
-    with disk_errors(home):
+        class_path = _class_path(folder / "class-path")
         (folder / "log4j2.properties").write_text(LOG4J.format(log=folder / "kafka.log"))
         (folder / "server.properties").write_text(PROPERTIES.format(
             kafka_port=addresses.kafka_port, controller_port=addresses.controller_port,
@@ -119,7 +118,9 @@ def _class_path(kept: Path) -> str:
         if wanted == f"{KAFKA} {LOGGING}" and all(map(os.path.exists, class_path.split(":"))):
             return class_path
     class_path = ":".join(map(str, _jars()))
-    kept.write_text(f"{KAFKA} {LOGGING}\n{class_path}")
+    whole = kept.with_suffix(".new")
+    whole.write_text(f"{KAFKA} {LOGGING}\n{class_path}")
+    whole.replace(kept)
     return class_path
 
 

@@ -35,6 +35,8 @@ class ChildState(BaseModel):
     started: float
     restarts: int
     log: Path
+    down: str | None = None
+    """Why it stays down until an operator has looked; None: it runs, or is started again."""
 
 
 class State(BaseModel):
@@ -189,7 +191,8 @@ def _run(
 
 def _with_children(state: State, children: Children) -> State:
     return state.model_copy(update={"children": tuple(
-        ChildState(name=name, pid=one.process.pid, started=one.started, restarts=children.restarts[name], log=one.log)
+        ChildState(name=name, pid=one.process.pid, started=one.started, restarts=children.restarts[name], log=one.log,
+                   down=children.down.get(name))
         for name, one in children.running.items())})  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from deploy.embedded.settings import EmbeddedSettings
 from deploy.embedded.supervisor import State, read_state, start_detached, stop_detached, supervise
 from services.cli.installation import home, installation_secret, running
 from services.cli.ports import Ports, answers, settle_ports
+from services.runtime.errors import CaudalError
 
 WORKERS = ("qualify", "router", "nurture", "analytics")
 MODULES = {
@@ -81,7 +82,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
         return
     table = Table("process", "pid", "restarts", "log")
     for child in state.children:
-        table.add_row(child.name, str(child.pid), str(child.restarts), os.path.relpath(child.log))
+        pid = "stopped" if child.down else str(child.pid)
+        table.add_row(child.name, pid, str(child.restarts), os.path.relpath(child.log))
     out.print(table)
     tell(state)
 
@@ -129,7 +131,10 @@ def service_children(parts: Parts, workers: int, mailbox: bool) -> Sequence[Chil
 
 def stream_children(parts: Parts) -> Sequence[Child]:
     """Prepare, then the service of the sources that write their own topic, where the rule books know any."""
-    sources = opening().open_log(parts.kafka, home())
+    try:
+        sources = opening().open_log(parts.kafka, home())
+    except CaudalError as error:
+        raise EmbeddedError(f"The topics and rule books could not be prepared: {error}.") from error
     return [_child("intake-stream", parts, settle_ports(home()), "1", False, sources)] if sources else []
 
 
@@ -170,4 +175,7 @@ def tell(state: State) -> None:
     """Print where everything is."""
     ports = settle_ports(home())
     out.print(f"console  {console_url(home())}\nintake   http://127.0.0.1:{ports.intake}/v1/leads")
+    for child in state.children:
+        if child.down:
+            out.print(f"{child.name} stays down: {child.down}", style="red", markup=False)
     out.print(f"mails    http://127.0.0.1:{ports.mailbox}/\nkafka    {state.kafka}")

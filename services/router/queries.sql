@@ -20,8 +20,10 @@ FROM lead WHERE respond_by <= %(until)s ORDER BY respond_by LIMIT %(limit)s FOR 
 WITH ready AS (
   SELECT l.lead_id FROM unnest(%(pools)s::text[]) AS p (pool) CROSS JOIN LATERAL (
     SELECT lead_id FROM lead WHERE pool = p.pool AND retry_at <= %(until)s ORDER BY retry_at LIMIT %(limit)s) AS l
-  UNION (SELECT lead_id FROM lead WHERE retry_at <= %(until)s AND rules_version < %(rules)s LIMIT %(limit)s)
-  UNION (SELECT lead_id FROM lead WHERE retry_at <= %(until)s AND rules_version > %(rules)s LIMIT %(limit)s)
+  UNION (SELECT lead_id FROM lead WHERE retry_at <= %(until)s AND rules_version < %(rules)s
+    ORDER BY rules_version, retry_at LIMIT %(limit)s)
+  UNION (SELECT lead_id FROM lead WHERE retry_at <= %(until)s AND rules_version > %(rules)s
+    ORDER BY rules_version, retry_at LIMIT %(limit)s)
 )
 SELECT lead_id, version, seen_version, state, stage, respond_by, pool, retry_at, rules_version,
        correlation_id, event_id, event_type, document, holders

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg2
@@ -80,8 +80,8 @@ class Batches:
                 continue
 
     def refuse(self, session: Session, epochs: Epochs, entry: Entry, context: Context, dead: Dead) -> Result:
-        """Commit a single entry as a dead letter."""
-        return self._attempt(session, epochs, [entry], context, {entry.place: dead})
+        """Commit a single entry as a dead letter; nothing of its event is kept, so nothing can be refused again."""
+        return self._attempt(session, epochs, [replace(entry, incoming=None, dead=dead)], context, {})
 
     def _attempt(
         self,

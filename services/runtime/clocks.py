@@ -27,7 +27,9 @@ log = structlog.get_logger()
 TRANSIENT = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.InternalError)  # the last: read-only
 PUT_OFF = timedelta(minutes=10)
 ALONE = ("clock.put_off", metrics.CLOCK_PUT_OFF)
-RECORD_PAUSES_S = (0.1, 0.4, 1.0, 2.0, 4.0)  # an answer is lost when all are over: shorter than the way to a shutdown
+RECORD_PAUSES_S = (0.1, 0.4, 1.0, 2.0, 4.0)
+RECORD_WITHIN_S = 8.0
+"""How long a call's answer may wait for the database before it is lost: shorter than the way to a shutdown."""
 
 
 @dataclass(slots=True)
@@ -159,6 +161,7 @@ class Clocks:
 
     def _record(self, clock: Call, claim: Any, answer: Any) -> None:
         """What was answered is known to nobody else: try again with fresh sessions before it is given up."""
+        deadline = time.monotonic() + RECORD_WITHIN_S
         for pause in (*RECORD_PAUSES_S, None):
             try:
                 with self._transaction() as cursor:
@@ -166,7 +169,7 @@ class Clocks:
                 return
             except TRANSIENT as error:
                 self.hang_up()
-                if pause is None:
+                if pause is None or time.monotonic() + pause > deadline:
                     raise
                 log.warning("answer.not_recorded", clock=clock.name, error=type(error).__name__, sqlstate=error.pgcode)
                 time.sleep(pause)

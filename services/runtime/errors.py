@@ -11,6 +11,9 @@ CaudalError
 
 from __future__ import annotations
 
+STAYS_DOWN = 5
+"""Exit code of a service that only an operator can let go on: a supervisor leaves it down and keeps the others."""
+
 
 class CaudalError(Exception):
     """Root of the tree; never raised itself."""

@@ -11,7 +11,8 @@ def halt(session: Session, name: str, why: str) -> Halted:
     """Note that the service must not go on by itself; the error to raise. The first note stands."""
     with transaction(session) as cursor:
         cursor.execute(SQL["halt_note"], {"name": name, "why": why})
-    return _error(name, why)
+        (noted,) = select(cursor, SQL["halt_read"])
+    return _error(*noted)
 
 
 def refuse(session: Session, confirmed: frozenset[str]) -> None:

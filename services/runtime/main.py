@@ -19,7 +19,7 @@ from schemas.topics import RULES_PUBLISHED
 from services.runtime.batch import Batches
 from services.runtime.clocks import Clocks
 from services.runtime.decode import Decoder
-from services.runtime.errors import CaudalError
+from services.runtime.errors import STAYS_DOWN, CaudalError, Halted, LogGap
 from services.runtime.faults import armed
 from services.runtime.follower import Books, restore
 from services.runtime.health import HealthServer, Pulse, healthy, stalled
@@ -60,7 +60,7 @@ def run(service: Service, settings: RuntimeSettings, migrations: Sequence[str]) 
         worker.run()
     except CaudalError as error:
         log.error("service.stopped", error=str(error))
-        sys.exit(str(error))
+        sys.exit(STAYS_DOWN if isinstance(error, Halted | LogGap) else 1)
     finally:
         clocks.stop()
         clock_thread.join(SHUTDOWN_S / 2)

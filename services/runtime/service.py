@@ -45,7 +45,8 @@ class DueRows:
     `claim` locks due rows (`FOR UPDATE SKIP LOCKED`), none due after `context.applied_until`, and gives them as they
     are; `fire` reads, decides and applies those that it gets, and returns their events for the outbox. When it fails
     for many the engine fires them one by one; `put_off` moves the due time of a row that fails alone, so that it
-    cannot keep the others waiting.
+    cannot keep the others waiting. `fire` must move the due time of every row that it gets: what stays due is claimed
+    again at once.
     """
 
     name: str

@@ -34,12 +34,14 @@ log = structlog.get_logger()
 Left = Sequence[tuple[str, int, memoryview]]
 """What `pending` holds: topic, partition, packed frames."""
 CONFLICT_TRIES = 4
-TOO_SLOW = ("57014", "25P03", "25P04")
-"""SQLSTATEs of a batch that took longer than a statement, or a transaction, may: the same again would, too."""
+TOO_SLOW = "57014"
+"""SQLSTATE of a batch of which a statement took longer than it may: the same again would, too."""
 DEAD_IN_A_ROW = 200
 AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.InternalError, psycopg2.IntegrityError)
 RELAY_EVERY_S = 0.1
 COMMIT_EVERY_S = 0.2
+REJOIN_S = 10.0
+"""After this a fenced worker that got no partition back is well: there are more workers than partitions."""
 LOOK_EVERY_S = 1.0
 
 
@@ -84,7 +86,7 @@ class Worker:
     _suspect: frozenset[Partition] = frozenset()
     _counts: dict[str, int] = field(default_factory=dict)
     _joined: bool = False
-    _rejoining: bool = False
+    _rejoining_until: float = 0.0
     _dead_in_a_row: int = 0
     _failures: int = 0
     _most: int = 0
@@ -107,7 +109,7 @@ class Worker:
         while not self._stop.is_set():
             try:
                 self._turn()
-                self._failures, self.trouble = 0, self.trouble if self._rejoining else ""
+                self._failures, self.trouble = 0, self.trouble if time.monotonic() < self._rejoining_until else ""
             except Fenced as error:
                 self._when_fenced(error)
             except (Unavailable, *AWAY) as error:
@@ -166,7 +168,7 @@ class Worker:
             log.warning("worker.rejoins", partitions=sorted(self._suspect & assigned))
             self._suspect = frozenset()
             self._held.clear()
-            self._joined, self._rejoining = False, True
+            self._joined, self._rejoining_until = False, time.monotonic() + REJOIN_S
             self._consumer.close()
             return False
         self._suspect = frozenset()
@@ -188,7 +190,7 @@ class Worker:
         for p, epoch in epochs.items():
             self._held[p] = Position(epoch, expected.get(p, 0))
         self._skip_nothing(expected)
-        self._rejoining = False
+        self._rejoining_until = 0.0
         log.info("partitions.taken", partitions=[f"{t}/{p}" for t, p in sorted(partitions)], republished=republished)
 
     def _raise_fences(self, partitions: frozenset[Partition]) -> tuple[dict[Partition, tuple[int, int | None]], Left]:
@@ -256,12 +258,13 @@ class Worker:
         for attempt in range(CONFLICT_TRIES):
             try:
                 return self.batches.run(self._session, self._epochs(entries), entries, context)
-            except (psycopg2.OperationalError, psycopg2.IntegrityError) as error:
-                if error.pgcode in TOO_SLOW:
+            except psycopg2.Error as error:
+                if error.pgcode == TOO_SLOW or self._session.closed:  # the server also ends a session that idles
                     self._most = max(1, len(entries) // 2)
-                    log.warning("batch.too_slow", records=len(entries), next=self._most)
+                    log.warning("batch.too_slow", records=len(entries), next=self._most, sqlstate=error.pgcode)
                     raise
-                if is_bad_data(error) or self._session.closed or attempt == CONFLICT_TRIES - 1:
+                conflict = isinstance(error, psycopg2.OperationalError | psycopg2.IntegrityError)
+                if is_bad_data(error) or not conflict or attempt == CONFLICT_TRIES - 1:
                     raise
                 log.info("batch.conflict", sqlstate=error.pgcode, attempt=attempt + 1)
                 time.sleep(0.01 * (attempt + 1))

@@ -1,6 +1,8 @@
 """The engine, DESIGN §4 point 6: bad messages, events that wait, broken dependencies. Memory log, real PostgreSQL."""
 
+import json
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -405,3 +407,42 @@ def test_a_batch_that_takes_longer_than_it_may_comes_again_smaller(rig: Rig) -> 
     assert rig.letters() == []
     assert sizes[0] > 5
     assert sizes.count(sizes[0]) == 1
+
+
+def test_a_batch_in_which_the_session_idles_too_long_comes_again_smaller(rig: Rig) -> None:
+    sizes = []
+
+    def slow(cursor: Cursor, events: Sequence[Incoming], context: Context) -> World:
+        sizes.append(len(events))
+        cursor.execute("SET LOCAL idle_in_transaction_session_timeout = '100ms'")
+        time.sleep(0.03 * len(events))
+        return gather(cursor, events, context)
+
+    rig.service = toy(gather=slow)
+    rig.partitions = 1
+    rig.write(*(submission(f"person {n}") for n in range(12)))
+    rig.run()
+    assert len(rig.people()) == 12
+    assert rig.letters() == []
+    assert sizes.count(sizes[0]) == 1
+
+
+@pytest.mark.parametrize(
+    "said", ["2026-01-01T00:00:00+20:00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"]
+)
+def test_times_that_the_database_cannot_hold_stop_no_service_that_keeps_its_events(rig: Rig, said: str) -> None:
+    rig.service = toy(keep_data=True)
+    message = submission("ana")
+    value = json.dumps({**json.loads(message.value or b""), "occurred_at": said}).encode()
+    rig.write(replace(message, value=value), submission("eve"))
+    rig.run()
+    assert rig.people().keys() >= {"eve"}
+    assert sum(rig.inbox().values()) == 2
+
+
+def test_data_that_the_database_refuses_are_a_letter_also_where_events_are_kept(rig: Rig) -> None:
+    rig.service = toy(keep_data=True)
+    rig.write(Message(PLATFORM.name, b"k", b"{}", (("ce_type", b"a\x00b"),)), submission("eve"))
+    rig.run()
+    assert rig.reasons() == ["data_refused"]
+    assert rig.inbox() == {"dead": 1, "done": 1}

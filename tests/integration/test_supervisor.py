@@ -23,6 +23,7 @@ from deploy.embedded.parts import running_parts
 from deploy.embedded.process import Child, end_stale, same_process, start, stop
 from deploy.embedded.settings import EmbeddedSettings
 from deploy.embedded.supervisor import launch, read_state, start_detached, stop_detached, stop_launched
+from services.runtime.errors import STAYS_DOWN
 
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 UP_WITH_STUBBORN = f"""
@@ -67,6 +68,18 @@ def test_fifth_death_within_a_minute_is_given_up_with_child_and_log_named(home: 
     with pytest.raises(EmbeddedError, match=r"^weak died 5 times within a minute .*weak\.log.*cannot read the rules"):
         children.mend(45.0)
     assert children.restarts == {"weak": 4}
+
+
+def test_child_that_only_an_operator_can_let_go_on_stays_down_and_the_others_run(home: Path) -> None:
+    children = Children(home)
+    children.start([python("halted", f"print('records are missing'); raise SystemExit({STAYS_DOWN})"),
+                    python("well", "import time; time.sleep(30)")])  # fmt: skip
+    children.running["halted"].process.wait(5)
+    assert children.mend(1.0)
+    assert not any(children.mend(float(now)) for now in range(2, 60))
+    assert "records are missing" in children.down["halted"]
+    assert children.running["well"].process.poll() is None
+    children.stop(["halted", "well"])
 
 
 def test_deaths_spread_over_more_than_a_minute_are_never_given_up(home: Path) -> None:

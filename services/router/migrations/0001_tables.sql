@@ -20,7 +20,7 @@ CREATE TABLE lead (
 );
 CREATE INDEX lead_due ON lead (respond_by) WHERE respond_by IS NOT NULL;
 CREATE INDEX lead_parked_pool ON lead (pool, retry_at) WHERE retry_at IS NOT NULL;
-CREATE INDEX lead_parked_rules ON lead (rules_version) WHERE retry_at IS NOT NULL;
+CREATE INDEX lead_parked_rules ON lead (rules_version, retry_at) WHERE retry_at IS NOT NULL;
 
 CREATE TABLE rep (
     rep_id     text COLLATE "C" PRIMARY KEY,
