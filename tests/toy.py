@@ -157,6 +157,8 @@ def remind(cursor: Cursor, rows: Sequence[tuple[str, str]], context: Context) ->
             raise RuntimeError("poison")
         if note == "divided":
             cursor.execute("SELECT 1 / 0")
+        if note == "slow":
+            cursor.execute("SET LOCAL statement_timeout = '50ms'; SELECT pg_sleep(5)")
         (row,) = select(
             cursor, "SELECT identity, submissions, activities, version + 1 FROM person WHERE identity = %s FOR UPDATE",
             (identity,))  # fmt: skip

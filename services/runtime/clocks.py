@@ -19,7 +19,7 @@ from services.runtime.decode import Decoder
 from services.runtime.faults import Faults
 from services.runtime.follower import Books
 from services.runtime.patience import patience
-from services.runtime.postgres import Cursor, Session, transaction
+from services.runtime.postgres import TOO_SLOW, Cursor, Session, transaction
 from services.runtime.service import Call, Clock, DueRows, Service
 from services.runtime.verdict import Context
 
@@ -100,12 +100,12 @@ class Clocks:
 
     @contextmanager
     def _surviving(self, event: str, counter: Counter, clock: str) -> Iterator[None]:
-        """Log and count a defect and go on; a database that is away is none."""
+        """Log and count a defect and go on; a database that is away is none, work that takes too long is one."""
         try:
             yield
-        except TRANSIENT:
-            raise
-        except Exception:
+        except Exception as error:
+            if _is_transient(error):
+                raise
             log.exception(event, clock=clock)
             counter.labels(self.service.name, clock).inc()
 
@@ -182,15 +182,19 @@ class Clocks:
             yield cursor
 
 
+def _is_transient(error: Exception) -> bool:
+    """A dependency that is away or busy, and no fault of what was to be done."""
+    return isinstance(error, TRANSIENT) and error.pgcode != TOO_SLOW
+
+
 @contextmanager
 def _savepoint(cursor: Cursor) -> Iterator[None]:
     """Undo what an error leaves half done, and keep the locks taken before."""
     cursor.execute("SAVEPOINT decided")
     try:
         yield
-    except TRANSIENT:
-        raise
-    except Exception:
-        cursor.execute("ROLLBACK TO SAVEPOINT decided")
+    except Exception as error:
+        if not _is_transient(error):
+            cursor.execute("ROLLBACK TO SAVEPOINT decided")
         raise
     cursor.execute("RELEASE SAVEPOINT decided")

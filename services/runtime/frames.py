@@ -1,4 +1,4 @@
-"""Events as text: what `pending` and `outbox` keep between the decision and the log, to the byte."""
+"""Events as text: what `pending` (compressed) and `outbox` keep between the decision and the log, to the byte."""
 
 from __future__ import annotations
 

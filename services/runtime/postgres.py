@@ -17,6 +17,8 @@ from services.runtime.literals import adapt_lists
 Cursor = psycopg2.extensions.cursor
 Session = psycopg2.extensions.connection
 
+TOO_SLOW = "57014"
+"""SQLSTATE of a statement that took longer than it may: the same again would, too."""
 _LIMITS = "-c idle_in_transaction_session_timeout=4s -c lock_timeout=3s -c statement_timeout=5s"
 
 

@@ -25,7 +25,7 @@ from services.runtime.decode import Entry
 from services.runtime.errors import CaudalError, Fenced, LogGap, Unavailable
 from services.runtime.fence import SQL
 from services.runtime.follower import BookReader, Books, follow, follow_to_end
-from services.runtime.postgres import Session, select, statement, transaction
+from services.runtime.postgres import TOO_SLOW, Session, select, statement, transaction
 from services.runtime.publisher import Publisher
 from services.runtime.transport import Consumer, Partition
 from services.runtime.verdict import Context, Dead
@@ -34,8 +34,6 @@ log = structlog.get_logger()
 Left = Sequence[tuple[str, int, memoryview]]
 """What `pending` holds: topic, partition, packed frames."""
 CONFLICT_TRIES = 4
-TOO_SLOW = "57014"
-"""SQLSTATE of a batch of which a statement took longer than it may: the same again would, too."""
 DEAD_IN_A_ROW = 200
 AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.InternalError, psycopg2.IntegrityError)
 RELAY_EVERY_S = 0.1

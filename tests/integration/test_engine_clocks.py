@@ -181,7 +181,7 @@ def test_a_clock_that_fails_does_not_silence_the_others(rig: Rig) -> None:
     assert reminders(rig) == 0
 
 
-@pytest.mark.parametrize("note", ["poison", "divided"])
+@pytest.mark.parametrize("note", ["poison", "divided", "slow"])
 def test_a_due_row_that_fails_alone_is_put_off_and_the_others_fire(rig: Rig, note: str) -> None:
     """`divided` fails in the database, which ends the transaction where no savepoint keeps it."""
     rig.write(*(submission(who, "remind") for who in ("ana", "ben", "carl")))
