@@ -94,7 +94,10 @@ def history(servers: str) -> Iterator[Entry]:
         if not reader.ends():  # no partition known: it says nothing about what is on it
             raise Unavailable(f"{RULES_PUBLISHED.name} does not exist, or not yet; `caudal up` creates it")
         for record in reader.to_end():
-            data = codec.read(RULES_PUBLISHED, record.key, record.value, record.headers, "").data
+            try:
+                data = codec.read(RULES_PUBLISHED, record.key, record.value, record.headers, "").data
+            except codec.Unreadable:
+                continue  # kept for ever on that topic, and no version of anything
             what = "published" if isinstance(data, RulesPublished) else "activated"
             body = data.body if isinstance(data, RulesPublished) else None
             yield Entry(data.recorded_at, data.book, data.book_version, what, data.author, data.note, body)

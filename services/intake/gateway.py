@@ -16,12 +16,13 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from services.runtime.errors import Unavailable
-from services.runtime.kafka import KeyPartitioner
+from services.runtime.kafka import KeyPartitioner, throw_away
 from services.runtime.transport import Message
 
 log = structlog.get_logger()
 _PROBE_EVERY_S = 1.0
 _REQUEST_MS, _DELIVERY_MS = 4000, 4500  # common senders give up after 5 s
+_ANSWER_S = 4.8  # when a broker dies the client forgets some of its records: they would never be answered
 _LINGER_MS = 2  # lets the records of concurrent requests share one produce request
 _BLOCK_MS = 20  # longest that one send may hold up the event loop, when the broker forgot a topic
 _SENDS_AT_ONCE = 100  # records of one batch; then others get their turn on the loop
@@ -42,6 +43,7 @@ class Gateway(Protocol):
 class _Request:
     answer: asyncio.Future[None]
     left: int
+    producer: Any
     error: str | None = None
 
 
@@ -77,19 +79,32 @@ class KafkaGateway:
         """See `Gateway`."""
         self._admit(len(messages))
         loop = self._loop = self._loop or asyncio.get_running_loop()
-        request = _Request(loop.create_future(), len(messages))
+        request = _Request(loop.create_future(), len(messages), self._producer)
         self._in_flight += len(messages)
         for n, m in enumerate(messages):
             if n and n % _SENDS_AT_ONCE == 0:
                 await asyncio.sleep(0)
             try:
-                future = self._producer.send(m.topic, value=m.value, key=m.key, headers=m.headers)
+                future = request.producer.send(m.topic, value=m.value, key=m.key, headers=m.headers)
             except (KafkaError, AssertionError, OSError, ValueError) as error:
-                self._in_flight -= len(messages) - n
+                if request.producer is self._producer:
+                    self._in_flight -= len(messages) - n
                 self._note(type(error).__name__)
                 raise Unavailable(f"Kafka took no record: {type(error).__name__}") from error
             future.add_both(self._report, request)
-        await request.answer
+        try:
+            await asyncio.wait_for(request.answer, _ANSWER_S)
+        except TimeoutError:
+            self._begin_anew(request.producer)
+            raise Unavailable("Kafka gave no answer at all") from None
+
+    def _begin_anew(self, stale: Any) -> None:
+        """Throw away a client that gives no answers any more, once, and open another beside the loop."""
+        if stale is self._producer:
+            self._note("no answer")
+            self._producer, self._in_flight = None, 0
+            self._opener = threading.Thread(target=self._open, args=(stale,), name="gateway", daemon=True)
+            self._opener.start()
 
     def _admit(self, records: int) -> None:
         if self._producer is None:
@@ -114,7 +129,8 @@ class KafkaGateway:
         self._woken = False  # before the queue is emptied, so that what comes meanwhile wakes the loop again
         while self._outcomes:
             request, error = self._outcomes.popleft()
-            self._in_flight -= 1
+            if request.producer is self._producer:
+                self._in_flight -= 1
             request.left -= 1
             request.error = request.error or error
             if request.left == 0 and not request.answer.done():
@@ -133,8 +149,10 @@ class KafkaGateway:
                 log.warning("gateway.broken", error=error)
             self._broken_until = time.monotonic() + _PROBE_EVERY_S
 
-    def _open(self) -> None:
+    def _open(self, stale: Any = None) -> None:
         producer: Any = None
+        if stale is not None:
+            throw_away(stale)
         while not self._closing.is_set() and self._producer is None:
             try:
                 producer = producer or KafkaProducer(

@@ -205,7 +205,7 @@ class LogProducer:
             self._publish(messages, may_send)
         except Unavailable:
             client, self._client = self._client, None
-            _throw_away(client)
+            throw_away(client)
             raise
 
     def _publish(self, messages: Sequence[Message], may_send: Callable[[], bool]) -> None:
@@ -234,7 +234,7 @@ class LogProducer:
                 self._client.close(timeout=3)
 
 
-def _throw_away(client: Any) -> None:
+def throw_away(client: Any) -> None:
     """Close without sending what is left: `close` flushes first and leaves everything running when that fails."""
     with suppress(KafkaError, OSError):
         client._sender.force_close()

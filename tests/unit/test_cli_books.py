@@ -82,3 +82,13 @@ def test_a_topic_not_known_yet_is_not_taken_for_one_without_books(at: Callable[[
     broker.unknown = 2
     assert books.publish_missing_defaults("broker:9092") == {}
     assert len(broker.log) == written
+
+
+def test_what_is_no_event_is_passed_over_for_the_topic_keeps_it_for_ever(
+    at: Callable[[SlowBroker], SlowBroker],
+) -> None:
+    broker = at(SlowBroker(refusals=0))
+    books.publish_missing_defaults("broker:9092")
+    before = len(list(books.history("broker:9092")))
+    broker.log += [Message(RULES_PUBLISHED.name, b"k", b"", ()), Message(RULES_PUBLISHED.name, b"k", b"\xff{", ())]
+    assert len(list(books.history("broker:9092"))) == before > 0
