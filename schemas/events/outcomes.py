@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from schemas.events.event import Event, Part
 
@@ -24,7 +24,8 @@ class OutcomeReport(Part):
     rep_id: str | None = None
     stage: str | None = None
     reason: str | None = None
-    value: float | None = None
+    value: float | None = Field(default=None, ge=-1e12, le=1e12)
+    """In units of the currency; no sum of money is larger."""
     currency: str | None = None
     note: str | None = None
     destination: str | None = None
