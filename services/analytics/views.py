@@ -16,14 +16,12 @@ from schemas.events.event import Part
 from schemas.events.leads import LeadQualified, LeadReceived, SubmissionClosed
 from schemas.events.people import PersonChanged
 from schemas.topics import Topic
+from schemas.views import Told
 
 
-class Kept(Part):
+class Kept(Told):
     """What the facts need of any event."""
 
-    occurred_at: AwareDatetime
-    recorded_at: AwareDatetime
-    correlation_id: str
     version: int = 0
 
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
-from pydantic import AwareDatetime
-
 from schemas.events.event import Part
-from schemas.events.leads import LeadQualified, SubmissionClosed
+from schemas.events.leads import LeadQualified
 from schemas.topics import LEADS_QUALIFIED
+from schemas.views import Closed, Told
 
 
 class ContactOf(Part):
@@ -47,26 +46,12 @@ class LeadOf(Part):
     is_test: bool = False
 
 
-class Told(Part):
-    """What nurture needs of any event of qualify's."""
-
-    occurred_at: AwareDatetime
-    recorded_at: AwareDatetime
-    correlation_id: str
-
-
 class Qualified(Told):
     """A lead opened, attached to or scored anew."""
 
     types: ClassVar = LeadQualified.types
     version: int = 0
     lead: LeadOf
-
-
-class Closed(Told):
-    """A submission that opened no lead: there is nobody to nurture."""
-
-    types: ClassVar = SubmissionClosed.types
 
 
 QUALIFIED = replace(LEADS_QUALIFIED, models=(Qualified, Closed))

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from schemas.events.outcomes import OUTCOMES
 from schemas.topics import LEADS_ASSIGNED, OUTCOMES_RECEIVED, destination_outcomes
+from schemas.views import Closed
 from services.router import store
 from services.router.assignment import BOOK
 from services.router.decide import qualified, set_aside
@@ -15,7 +16,7 @@ from services.router.outcomes import reported
 from services.router.rules import Routing
 from services.router.settings import RouterSettings
 from services.router.store import Row
-from services.router.views import QUALIFIED, Closed, Qualified
+from services.router.views import QUALIFIED, Qualified
 from services.router.world import Lead, World
 from services.runtime.postgres import Cursor
 from services.runtime.service import DueRows, Service

@@ -13,8 +13,9 @@ from typing import Any, ClassVar, NamedTuple
 from pydantic import AwareDatetime
 
 from schemas.events.event import Part
-from schemas.events.leads import LeadQualified, SubmissionClosed
+from schemas.events.leads import LeadQualified
 from schemas.topics import LEADS_QUALIFIED
+from schemas.views import Closed, Told
 
 
 class ContactOf(Part):
@@ -50,26 +51,12 @@ class LeadOf(Part):
     is_test: bool = False
 
 
-class Told(Part):
-    """What the router needs of any event of qualify's."""
-
-    occurred_at: AwareDatetime
-    recorded_at: AwareDatetime
-    correlation_id: str
-
-
 class Qualified(Told):
     """A lead opened, attached to or scored anew."""
 
     types: ClassVar = LeadQualified.types
     version: int = 0
     lead: LeadOf
-
-
-class Closed(Told):
-    """A submission that opened no lead, of which nothing is done."""
-
-    types: ClassVar = SubmissionClosed.types
 
 
 class State(NamedTuple):

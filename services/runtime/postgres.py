@@ -39,18 +39,6 @@ def transaction(session: Session) -> Iterator[Cursor]:
         yield cursor
 
 
-@contextmanager
-def statement(session: Session) -> Iterator[Cursor]:
-    """For one statement that is a transaction of its own: no BEGIN and no COMMIT to wait for."""
-    session.autocommit = True
-    try:
-        with session.cursor() as cursor:
-            yield cursor
-    finally:
-        if not session.closed:
-            session.autocommit = False
-
-
 def load_queries(package: str, name: str = "queries.sql") -> Mapping[str, str]:
     """Queries of a package's SQL file by name. Each starts with `-- name: x`; the sentence below says what it does."""
     text = files(package).joinpath(name).read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from operator import attrgetter
 from services.runtime import fence, frames, metrics
 from services.runtime.fence import Epochs
 from services.runtime.frames import Frame
-from services.runtime.postgres import Session, statement
+from services.runtime.postgres import Session, transaction
 from services.runtime.service import Published, Service
 from services.runtime.transport import Producer
 
@@ -39,7 +39,7 @@ class Publisher:
             self._compare(session)
 
     def _guard(self, session: Session, epochs: Epochs) -> Callable[[], bool]:
-        with statement(session) as cursor:
+        with transaction(session) as cursor:
             checked = time.monotonic()
             fence.check(cursor, epochs)
         return lambda: time.monotonic() - checked < SEND_WITHIN_S
@@ -66,7 +66,7 @@ class Publisher:
                 versions.update({p.key: p.version for p in ahead})  # once acknowledged: else they are written again
 
     def _ahead(self, session: Session, topic: str, versions: Mapping[str, int]) -> Sequence[Published]:
-        with statement(session) as cursor:
+        with transaction(session) as cursor:
             return self._service.published[topic](cursor, versions)
 
 

@@ -25,7 +25,7 @@ from services.runtime.decode import Entry
 from services.runtime.errors import CaudalError, Fenced, LogGap, Unavailable
 from services.runtime.fence import SQL
 from services.runtime.follower import BookReader, Books, follow, follow_to_end
-from services.runtime.postgres import TOO_SLOW, Session, select, statement, transaction
+from services.runtime.postgres import TOO_SLOW, Session, select, transaction
 from services.runtime.publisher import Publisher
 from services.runtime.transport import Consumer, Partition
 from services.runtime.verdict import Context, Dead
@@ -341,7 +341,7 @@ class Worker:
         reached = {p: at for p, (at, end) in waiting_for.items() if self._reached(p, end, passed_over)}
         self.behind = reached.keys() != waiting_for.keys()
         if reached:
-            with statement(self._session) as cursor:
+            with transaction(self._session) as cursor:
                 fence.note_applied(cursor, {p: self._held[p].epoch for p in reached}, reached)
             for p in reached:
                 self._held[p].asked = None
@@ -362,7 +362,7 @@ class Worker:
         self._relayed_at = time.monotonic()
         epochs = {(first, p): self._held[first, p].epoch for p in mine}
         while True:
-            with statement(self._session) as cursor:
+            with transaction(self._session) as cursor:
                 rows = outbox.read(cursor, mine, self._counts[first])
             if not rows:
                 return
