@@ -10,11 +10,11 @@ from typing import Any
 import psycopg2
 import structlog
 
-from services.runtime import fence, frames, waiting
+from services.runtime import fence, frames, pending, waiting
 from services.runtime.dead import dead_letter
 from services.runtime.decode import Decoder, Entry
 from services.runtime.faults import Faults
-from services.runtime.fence import SQL, Epochs
+from services.runtime.fence import Epochs
 from services.runtime.frames import Frame
 from services.runtime.inbox import Inbox, State
 from services.runtime.postgres import Cursor, Session, transaction
@@ -69,7 +69,7 @@ class Batches:
 
         Raises `Fenced` where another owner was met, psycopg2 errors as they come; nothing of the batch stands then.
         """
-        self.inbox.prepare(session, entries)
+        self.inbox.prepare(session, entries, context.now)
         poisoned: dict[Place, Dead] = {}
         while True:
             try:
@@ -101,7 +101,7 @@ class Batches:
             self.inbox.settle(cursor, result.states)
             waiting.keep(cursor, result.waits, context.now)
             waiting.forget(cursor, result.woken)
-            _keep_pending(cursor, offsets, result.frames)
+            pending.replace(cursor, offsets, result.frames)
         return result
 
     def _handle(
@@ -219,12 +219,6 @@ def _partition(entry: Entry) -> Partition:
 
 def _next_offsets(entries: Sequence[Entry]) -> dict[Partition, int]:
     return {_partition(e): e.record.offset + 1 for e in entries}
-
-
-def _keep_pending(cursor: Cursor, partitions: Mapping[Partition, int], items: Mapping[Partition, list[Frame]]) -> None:
-    ordered = sorted(partitions)
-    packed = [frames.pack(items.get(p, ())) for p in ordered]
-    cursor.execute(SQL["pending_replace"], {**fence.columns(ordered), "frames": packed})
 
 
 def is_bad_data(error: BaseException) -> bool:

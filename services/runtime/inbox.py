@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from io import StringIO
@@ -12,6 +12,7 @@ from schemas.events.event import derived_id
 from services.runtime.decode import FOR_EVER, Entry
 from services.runtime.fence import SQL
 from services.runtime.postgres import Cursor, Session, select, transaction
+from services.runtime.service import LONGER_DAYS
 from services.runtime.verdict import Dead, Incoming
 
 State = tuple[str, str | None]
@@ -24,21 +25,27 @@ COPY_CHARACTERS = 1 << 20
 
 
 class Inbox:
-    """Remembers ids in the service's own schema. `keep_data` keeps the events too."""
+    """Remembers ids in the service's own schema. `keep_data` keeps the events too, and then no day is forgotten.
 
-    def __init__(self, *, keep_data: bool) -> None:
-        self._keep_data = keep_data
+    Otherwise a day is dropped whole `days` after it: 30 more than the topics keep what could come again.
+    """
+
+    def __init__(self, *, keep_data: bool, days: int = 14 + LONGER_DAYS) -> None:
+        self._keep_data, self._keep_days = keep_data, days
         self._days: set[date] = {FOR_EVER}
 
-    def prepare(self, session: Session, entries: Sequence[Entry]) -> None:
-        """Create the day partitions that these entries need, apart from their transaction."""
-        wanted = {entry.day for entry in entries} - self._days
+    def prepare(self, session: Session, entries: Sequence[Entry], now: datetime) -> None:
+        """Create the day partitions that these entries need, apart from their transaction; drop those that are over."""
+        first = now.date() - timedelta(days=self._keep_days)
+        wanted = {e.day for e in entries if e.day not in self._days or FOR_EVER < e.day < first}  # dropped by another?
         if not wanted:
             return
         with transaction(session) as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(hashtext('caudal.inbox'), hashtext(current_schema()))")
             for day in sorted(wanted):
                 _create_day(cursor, day)
+            if not self._keep_data:
+                _drop_before(cursor, first, keep=wanted)
         self._days |= wanted
 
     def remember(self, cursor: Cursor, entries: Sequence[Entry]) -> list[Entry]:
@@ -115,6 +122,13 @@ def _copy(cursor: Cursor, entries: Sequence[Entry]) -> list[tuple[str, date]]:
 def _create_day(cursor: Cursor, day: date) -> None:
     sql = f"CREATE TABLE IF NOT EXISTS inbox_{day:%Y%m%d} PARTITION OF inbox FOR VALUES FROM (%s) TO (%s)"
     cursor.execute(f"{sql} WITH ({RARELY})", (day, day + timedelta(days=1)))
+
+
+def _drop_before(cursor: Cursor, first: date, keep: Set[date]) -> None:
+    for (name,) in select(cursor, SQL["inbox_days"]):
+        day = datetime.strptime(name, "inbox_%Y%m%d").replace(tzinfo=UTC).date()
+        if day < first and day not in keep:
+            cursor.execute(f"DROP TABLE {name}")
 
 
 def _row(entry: Entry) -> str:

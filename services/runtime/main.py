@@ -78,7 +78,12 @@ def build_worker(service: Service, settings: RuntimeSettings, books: Books) -> W
     """The worker of a service on real Kafka and PostgreSQL."""
     topics = {t.name: t for t in service.inputs}
     decoder = Decoder(topics, service.for_ever)
-    batches = Batches(service, decoder, Inbox(keep_data=service.keep_data), armed(os.environ.get("CAUDAL_FAULT", "")))
+    batches = Batches(
+        service,
+        decoder,
+        Inbox(keep_data=service.keep_data, days=service.remembers_days),
+        armed(os.environ.get("CAUDAL_FAULT", "")),
+    )
     group, member = f"caudal.{service.name}", f"{service.name}-{settings.worker}"
     links = Links(
         consumer=lambda: GroupConsumer(

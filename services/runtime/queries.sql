@@ -61,6 +61,11 @@ INSERT INTO inbox (id, day, body_hash, repair)
 SELECT * FROM unnest(%(ids)s::uuid[], %(days)s::date[], %(body_hashes)s::text[], %(repairs)s::int[])
 ON CONFLICT DO NOTHING RETURNING id, day
 
+-- name: inbox_days
+-- The day partitions that there are.
+SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+WHERE i.inhparent = 'inbox'::regclass AND c.relname ~ '^inbox_[0-9]{8}$' ORDER BY 1
+
 -- name: inbox_known
 -- Which of these ids were seen before.
 SELECT id, day FROM inbox WHERE id = ANY(%(ids)s::uuid[]) AND day = ANY(%(days)s::date[])

@@ -13,6 +13,9 @@ from schemas.topics import Topic
 from services.runtime.postgres import Cursor
 from services.runtime.verdict import Context, Incoming, Outgoing, Verdict
 
+LONGER_DAYS = 30
+"""How much longer than its topic an event is remembered."""
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -102,6 +105,12 @@ class Service:
     for_ever: frozenset[str] = frozenset()
     of_strangers: frozenset[str] = frozenset()
     patient: bool = False
+
+    @property
+    def remembers_days(self) -> int:
+        """How long after their day ids must be remembered that are not remembered for ever."""
+        kept = [t.retention_days or 0 for t in self.inputs if not t.compacted and t.name not in self.for_ever]
+        return max(kept, default=0) + LONGER_DAYS
 
     @property
     def calls(self) -> bool:

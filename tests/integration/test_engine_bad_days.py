@@ -11,7 +11,7 @@ from hashlib import sha256
 import pytest
 
 from schemas.topics import ACTIVITIES_RECEIVED, DEADLETTERS, LEADS_RECEIVED
-from services.runtime import worker as worker_module
+from services.runtime import tally
 from services.runtime.errors import Halted
 from services.runtime.faults import Faults
 from services.runtime.postgres import Cursor
@@ -315,7 +315,7 @@ def test_many_dead_letters_in_a_row_from_our_own_topics_stop_the_service(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rig = Rig(database, partitions=1)
-    monkeypatch.setattr(worker_module, "DEAD_IN_A_ROW", 10)
+    monkeypatch.setattr(tally, "DEAD_IN_A_ROW", 10)
     rig.write(*(rubbish(n=n) for n in range(9)), submission("ana"), *(rubbish(n=n) for n in range(9, 17)))
     rig.run()
     assert len(rig.letters()) == 17
@@ -328,7 +328,7 @@ def test_a_service_stopped_by_dead_letters_stays_stopped_until_an_operator_confi
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rig = Rig(database, partitions=1)
-    monkeypatch.setattr(worker_module, "DEAD_IN_A_ROW", 10)
+    monkeypatch.setattr(tally, "DEAD_IN_A_ROW", 10)
     rig.write(*(rubbish(n=n) for n in range(10)))
     for name in ("a", "b", "c"):  # a supervisor starts it anew
         with pytest.raises(Halted, match=r"CAUDAL_CONFIRM_GAPS=leads\.received\.v1/0@9 to go on"):
@@ -342,10 +342,32 @@ def test_a_service_stopped_by_dead_letters_stays_stopped_until_an_operator_confi
     assert rig.people() == {"ana": (1, 1)}
 
 
+def test_a_worker_that_takes_over_from_one_that_halted_its_service_halts_too(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tally, "DEAD_IN_A_ROW", 10)
+    met: list[bool] = []
+
+    def idle() -> None:
+        """Another worker joins, meets the rubbish on its partition, and is gone; then more comes there."""
+        if met:
+            return
+        met.append(True)
+        rig.write(*(rubbish(n=n) for n in range(60)))
+        with pytest.raises(Halted):
+            rig.worker("b").run()
+        rig.log.expel(GROUP, "b")
+        rig.write(rubbish(n=60))
+
+    with pytest.raises(Halted, match="dead letters in a row"):
+        rig.run("a", idle=idle)
+    assert len(rig.letters()) == 60
+
+
 def test_rubbish_on_a_topic_that_others_write_never_stops_the_service(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_module, "DEAD_IN_A_ROW", 10)
+    monkeypatch.setattr(tally, "DEAD_IN_A_ROW", 10)
     rig.write(*(rubbish(FOREIGN.name, n) for n in range(50)), submission("ana"))
     rig.run()
     assert len(rig.letters()) == 50

@@ -376,3 +376,28 @@ def test_a_replay_does_not_fire_what_was_fired(rig: Rig) -> None:
     rig.clocks(rig.run("b"))
     rig.run("b")
     assert rig.event_ids() == before
+
+
+@pytest.mark.parametrize(("harm", "named"), [("trim", "holds 7 to 8"), ("recreate", "holds 0 to 1")])
+def test_a_log_that_loses_what_comes_next_under_a_running_worker_stops_it(database: str, harm: str, named: str) -> None:
+    """The client would go on by itself where the log begins."""
+    rig = Rig(database, partitions=1)
+    rig.write(*(submission("ana", n=n) for n in range(4)))
+    harmed = False
+
+    def idle() -> None:
+        nonlocal harmed
+        if harmed:
+            worker.stop()
+        harmed = True
+        if harm == "trim":
+            rig.write(*(submission("ana", n=n) for n in range(4, 8)))
+            rig.log.trim((LEADS_RECEIVED.name, 0), 7)
+        else:
+            rig.log.recreate(LEADS_RECEIVED)
+            rig.write(submission("ana", n=9))
+
+    worker = rig.worker(idle=idle)
+    with pytest.raises(LogGap, match=f"offset 4 comes next, but the log {named}"):
+        worker.run()
+    assert rig.people() == {"ana": (4, 4)}

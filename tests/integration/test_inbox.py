@@ -3,7 +3,8 @@
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from unittest.mock import ANY
 
 import psycopg2.errors
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.runtime.decode import FOR_EVER, Entry
+from services.runtime.fence import SQL
 from services.runtime.inbox import Inbox
 from services.runtime.postgres import Session, connect, migrate, select, transaction
 from services.runtime.transport import Record
@@ -52,7 +54,7 @@ def moved(one: Entry, offset: int) -> Entry:
 
 
 def remember(session: Session, inbox: Inbox, *entries: Entry) -> list[Entry]:
-    inbox.prepare(session, entries)
+    inbox.prepare(session, entries, NOW)
     with transaction(session) as cursor:
         return inbox.remember(cursor, entries)
 
@@ -82,6 +84,37 @@ def test_the_same_id_of_another_day_is_another_event(session: Session) -> None:
     inbox, first = Inbox(keep_data=False), entry(day=date(2031, 5, 6))
     assert remember(session, inbox, first)
     assert remember(session, inbox, replace(first, day=date(2031, 5, 7)))
+
+
+def days_of(session: Session) -> list[str]:
+    with transaction(session) as cursor:
+        return [row[0] for row in select(cursor, SQL["inbox_days"])]
+
+
+@pytest.mark.parametrize(("keep_data", "left"), [(False, ["inbox_20310322", "inbox_20310506"]), (True, 4 * [ANY])])
+def test_days_are_dropped_whole_once_nothing_of_them_can_come_again(
+    session: Session, keep_data: bool, left: list[object]
+) -> None:
+    days = [date(2031, 3, 20), date(2031, 3, 21), date(2031, 3, 22)]
+    for day in days:
+        with transaction(session) as cursor:
+            cursor.execute(
+                f"CREATE TABLE inbox_{day:%Y%m%d} PARTITION OF inbox FOR VALUES FROM (%s) TO (%s)",
+                (day, day + timedelta(days=1)),
+            )
+    known = entry()
+    inbox = Inbox(keep_data=keep_data, days=45)
+    assert remember(session, inbox, known, entry(day=NOW.date()))
+    assert days_of(session) == left
+    assert remember(session, inbox, known) == []  # what is remembered for ever
+
+
+def test_an_event_of_a_day_that_another_worker_dropped_is_taken_all_the_same(session: Session) -> None:
+    mine, other, old = Inbox(keep_data=False), Inbox(keep_data=False), date(2031, 1, 1)
+    assert remember(session, mine, entry(day=old))
+    assert remember(session, other, entry(day=NOW.date()))
+    assert "inbox_20310101" not in days_of(session)
+    assert remember(session, mine, entry(day=old))
 
 
 @pytest.mark.parametrize("keep_data", [False, True])
