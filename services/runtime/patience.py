@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from services.runtime import outbox, waiting
+from services.runtime import metrics, outbox, waiting
 from services.runtime.dead import dead_letter
 from services.runtime.decode import Decoder
 from services.runtime.inbox import Inbox
@@ -18,6 +18,7 @@ from services.runtime.service import DueRows, Service
 from services.runtime.verdict import Context, Dead, Outgoing
 
 EVERY = timedelta(seconds=30)
+NOBODY = "nobody"
 UNKNOWN = Dead("unknown_id", "the id that this event is about did not become known within 24 h")
 
 
@@ -32,10 +33,12 @@ def patience(service: Service, decoder: Decoder) -> DueRows:
         late = waiting.entries(decoder, rows)
         dead = [entry for entry in late if entry.record.topic not in service.of_strangers]
         outbox.write_frames(cursor, [dead_letter(service.name, entry, UNKNOWN, context.now) for entry in dead])
-        states = {(e.inbox_id, e.day): ("dropped", "nobody") for e in late}
+        states = {(e.inbox_id, e.day): ("dropped", NOBODY) for e in late}
         states |= {(e.inbox_id, e.day): ("dead", UNKNOWN.reason) for e in dead}
         Inbox(keep_data=False).settle(cursor, states)
         waiting.forget(cursor, late)
+        metrics.DLQ_RECORDS.labels(service.name, UNKNOWN.reason).inc(len(dead))
+        metrics.DROPPED.labels(service.name, NOBODY).inc(len(late) - len(dead))
         return ()
 
     return DueRows("waiting", EVERY, claim, end, waiting.put_off)

@@ -14,6 +14,7 @@ from schemas.topics import ACTIVITIES_RECEIVED, DEADLETTERS, LEADS_RECEIVED
 from services.runtime import tally
 from services.runtime.errors import Halted
 from services.runtime.faults import Faults
+from services.runtime.metrics import REGISTRY
 from services.runtime.postgres import Cursor
 from services.runtime.transport import Message
 from services.runtime.verdict import Context, Incoming
@@ -241,7 +242,12 @@ def test_a_waiting_event_that_fails_when_its_id_is_known_dies_alone(rig: Rig) ->
     assert rig.inbox() == {"done": 2, "dead": 1}
 
 
+def counted(name: str, reason: str) -> float:
+    return REGISTRY.get_sample_value(name, {"stage": "toy", "reason": reason}) or 0.0
+
+
 def test_an_event_whose_id_stays_unknown_is_a_dead_letter_after_24_hours(rig: Rig) -> None:
+    before = counted("caudal_dlq_records_total", "unknown_id")
     rig.write(activity("nobody"))
     rig.clocks(rig.run())
     rig.now += timedelta(hours=23, minutes=59)
@@ -252,12 +258,14 @@ def test_an_event_whose_id_stays_unknown_is_a_dead_letter_after_24_hours(rig: Ri
     rig.run()
     (letter,) = rig.letters()
     assert (letter["reason"], letter["topic"]) == ("unknown_id", ACTIVITIES_RECEIVED.name)
+    assert counted("caudal_dlq_records_total", "unknown_id") == before + 1
     assert rig.inbox() == {"dead": 1}
     assert rig.ask("SELECT count(*) FROM waiting") == [(0,)]
 
 
 def test_an_event_of_a_stranger_ends_as_dropped_without_a_letter(rig: Rig) -> None:
     rig.service = toy(of_strangers=frozenset({ACTIVITIES_RECEIVED.name}))
+    before = counted("caudal_dropped_records_total", "nobody")
     rig.write(activity("nobody"), activity("ana"))
     rig.clocks(rig.run())
     rig.now += timedelta(hours=25)
@@ -266,6 +274,7 @@ def test_an_event_of_a_stranger_ends_as_dropped_without_a_letter(rig: Rig) -> No
     rig.clocks(rig.run())
     assert rig.letters() == []
     assert rig.inbox() == {"done": 2, "dropped": 1}
+    assert counted("caudal_dropped_records_total", "nobody") == before + 1
     assert rig.ask("SELECT count(*) FROM waiting") == [(0,)]
 
 
