@@ -14,12 +14,12 @@ from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer
 
-TABLE = "CREATE TABLE IF NOT EXISTS lead (id PRIMARY KEY, version INT, mine INT, rep, attempt INT, step INT, due REAL)"
-KEEP = """INSERT INTO lead (id, version, mine, rep, attempt, step, due) VALUES (?, ?, ?, ?, ?, 0, ?)
- ON CONFLICT (id) DO UPDATE SET version = excluded.version, mine = excluded.mine, rep = excluded.rep,
- due = excluded.due, step = CASE WHEN attempt IS excluded.attempt THEN step ELSE 0 END, attempt = excluded.attempt
- WHERE excluded.version > version"""
-DUE = "SELECT id, rep, attempt, step, due FROM lead WHERE mine AND due <= ? ORDER BY due LIMIT 2000"
+TABLE = "CREATE TABLE IF NOT EXISTS lead (id PRIMARY KEY, version, mine, rep, told, attempt, step, due)"
+KEEP = """INSERT INTO lead (id, version, mine, rep, told, attempt, step, due) VALUES (?, ?, ?, ?, ?, ?, 0, ?)
+ ON CONFLICT (id) DO UPDATE SET (version, mine, rep, told, due) = (excluded.version, excluded.mine, excluded.rep,
+ excluded.told, excluded.due), step = CASE WHEN attempt IS excluded.attempt THEN step ELSE 0 END,
+ attempt = excluded.attempt WHERE excluded.version > version"""
+DUE = "SELECT id, rep, told, attempt, step, due FROM lead WHERE mine AND due <= ? ORDER BY due LIMIT 2000"
 NEXT = "UPDATE lead SET step = step + 1, due = ? WHERE id = ?"
 Reports = list[tuple[str, dict[str, Any]]]
 
@@ -40,18 +40,18 @@ def take(db: sqlite3.Connection, record: Any, me: argparse.Namespace) -> None:
     lead = json.loads(record.value)
     owner = lead.get("owner") or {}
     mine = lead["state"] == "assigned" and owner.get("destination") == me.destination
-    due = time.time() + me.pace
-    db.execute(KEEP, (lead["lead_id"], lead["version"], mine, owner.get("rep_id"), lead["attempt"], due))
+    told, due = lead["lead"]["submissions"], time.time() + me.pace
+    db.execute(KEEP, (lead["lead_id"], lead["version"], mine, owner.get("rep_id"), told, lead["attempt"], due))
 
 
 def report(db: sqlite3.Connection, outcomes: KafkaProducer, me: argparse.Namespace) -> None:
     """Report what is due. What is sent again after a crash has the same id, so it counts once."""
     sent = []
-    for lead_id, rep, attempt, step, due in db.execute(DUE, (time.time(),)).fetchall():
+    for lead_id, rep, told, attempt, step, due in db.execute(DUE, (time.time(),)).fetchall():
         left = story(lead_id, attempt)[step:]
         for kind, data in left[:1]:
             ce = {"id": f"{lead_id}/{attempt}/{step}", "type": kind, "source": "sample-crm", "specversion": "1.0"}
-            value = json.dumps({"lead_id": lead_id, "rep_id": rep, **data}).encode()
+            value = json.dumps({"lead_id": lead_id, "rep_id": rep, "seen_submissions": told, **data}).encode()
             headers = [(f"ce_{name}", text.encode()) for name, text in ce.items()]
             sent.append(outcomes.send(f"crm.{me.destination}.outcomes.v1", value, lead_id.encode(), headers))
         db.execute(NEXT, (due + me.pace if left[1:] else None, lead_id))

@@ -28,6 +28,8 @@ class OutcomeReport(Part):
     """In units of the currency; no sum of money is larger."""
     currency: str | None = None
     note: str | None = None
+    seen_submissions: int | None = Field(default=None, ge=1, le=1_000_000)
+    """On won and lost: `lead.submissions` as the CRM last read it: whoever asked after that gets a new lead."""
     destination: str | None = None
     """Set by intake from the caller's key on outcomes.received; ignored elsewhere."""
 
@@ -42,7 +44,7 @@ class Outcome(Event):
     by_holder: bool = True
     """Whether it speaks for the present holder: what a former one gave up or lost changes nothing for the lead."""
     seen_submissions: int | None = None
-    """On won and lost: how many of the lead's submissions its owner had been told of. Further ones asked in vain."""
+    """On won and lost: how many of the lead's submissions its owner knew of. Further ones asked in vain."""
     rep_id: str | None = None
     stage: str | None = None
     reason: str | None = None

@@ -70,9 +70,11 @@ def _judged(event: Incoming, lead: Lead, destination: str, context: Context) -> 
 
 
 def _seen(event: Incoming, lead: Lead) -> int | None:
-    """How many submissions the last holder was told of; a second closing says the same, as none is told in between."""
+    """How many submissions the last holder knew of: all that were told, as none is told after a closing, unless the
+    CRM says that it had read fewer.
+    """
     told = lead.last_told() if event.type in ENDING else None
-    return told.lead.submissions if told else None
+    return min(told.lead.submissions, event.data.seen_submissions or told.lead.submissions) if told else None
 
 
 def _when(said: datetime | None, arrived: datetime) -> datetime:

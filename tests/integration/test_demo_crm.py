@@ -82,7 +82,15 @@ def until(true: Callable[[], object], seconds: float = 150) -> None:
 def said(stage: Stage, lead: str, version: int, rep: str | None, attempt: int = 1, **changes: Any) -> dict[str, Any]:
     owner = {"rep_id": rep, "destination": stage.name} if rep else None
     state = "assigned" if rep else "parked"
-    return {"lead_id": lead, "version": version, "state": state, "owner": owner, "attempt": attempt, **changes}
+    return {
+        "lead_id": lead,
+        "version": version,
+        "state": state,
+        "owner": owner,
+        "attempt": attempt,
+        "lead": {"submissions": 1},
+        **changes,
+    }
 
 
 def in_every_order(states: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:

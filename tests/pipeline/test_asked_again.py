@@ -41,10 +41,10 @@ def enquiry(name: str, source: str = "website") -> Message:
     }))  # fmt: skip
 
 
-def report(chain: Chain, kind: str) -> Message:
+def report(chain: Chain, kind: str, **said: object) -> Message:
     """What the CRM says of the first lead."""
     lead_id = chain.log.records(LEADS_ASSIGNED.name)[0].key or b""
-    value = json.dumps({"lead_id": lead_id.decode()}).encode()
+    value = json.dumps({"lead_id": lead_id.decode(), **said}).encode()
     return Message(REPORTS.name, lead_id, value, [("ce_type", kind.encode()), ("ce_id", kind.encode())])
 
 
@@ -97,6 +97,15 @@ def test_an_enquiry_that_the_owner_was_told_of_before_the_closing_opens_nothing(
     finish(chain)
     assert chain.types(LEADS_ASSIGNED.name) == ["lead.assigned", "lead.updated", "lead.closed"]
     assert states(chain) == [("lost", "closed", "website")]
+
+
+def test_an_enquiry_that_was_told_but_not_read_before_the_closing_opens_a_lead(chain: Chain) -> None:
+    chain.log.append(enquiry("second", "fair"))
+    work(chain, "qualify")
+    work(chain, "router")
+    chain.log.append(report(chain, "lead.lost", seen_submissions=1))
+    finish(chain)
+    assert states(chain) == [("lost", "closed", "website"), ("open", "assigned", "fair")]
 
 
 def test_a_sale_after_a_loss_says_the_same_of_what_was_asked_in_vain(chain: Chain) -> None:

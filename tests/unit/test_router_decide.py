@@ -260,6 +260,14 @@ def test_a_closing_says_how_many_submissions_the_owner_was_told_of_and_a_second_
     assert said == [None, 2, 2]
 
 
+@pytest.mark.parametrize(("read", "seen"), [(1, 1), (2, 2), (9, 2)])
+def test_a_closing_says_no_more_than_the_crm_says_it_had_read(read: int, seen: int) -> None:
+    at = world()
+    run(at, qualified(submissions=1), qualified(version=2, kind="lead.attached", submissions=2))
+    told = run(at, report(1, "lead.lost", seen_submissions=read))
+    assert [e.data.seen_submissions for e in told if isinstance(e.data, Outcome)] == [seen]
+
+
 @pytest.mark.parametrize("status", ["won", "lost"])
 def test_a_lead_that_qualify_has_ended_is_closed(status: str) -> None:
     at = world()
