@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gc
 import multiprocessing.connection
+import os
 import signal
 import socket
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib import import_module
+from threading import Thread
 from types import FrameType
 
 import uvicorn
@@ -76,7 +79,7 @@ def _listen(host: str, port: int) -> socket.socket:
 def _supervise(settings: IntakeSettings) -> int:
     """Run the workers. The first that ends ends all: whoever started us starts us again."""
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=serve, args=(settings,)) for _ in range(settings.intake_workers)]
+    workers = [context.Process(target=_serve_tied, args=(settings,)) for _ in range(settings.intake_workers)]
     for worker in workers:
         worker.start()
     signal.signal(signal.SIGTERM, lambda *_: _stop(workers))
@@ -86,6 +89,18 @@ def _supervise(settings: IntakeSettings) -> int:
     for worker in workers:
         worker.join(_DRAIN_S + 10)
     return max((abs(worker.exitcode or 0) for worker in workers), default=0)
+
+
+def _serve_tied(settings: IntakeSettings) -> None:
+    """One of several workers: it leaves also when the process that started it is killed, or it would keep the port."""
+    Thread(target=_leave_with_parent, daemon=True).start()
+    serve(settings)
+
+
+def _leave_with_parent() -> None:
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
@@ -98,4 +113,4 @@ def _stop(workers: Sequence[multiprocessing.process.BaseProcess]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    import_module("services.intake.__main__").main()  # by its name: under `__main__` no worker would find `serve`

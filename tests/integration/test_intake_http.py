@@ -18,6 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from deploy.embedded.children import Children
@@ -274,3 +275,14 @@ def wait_until_ready_again(intake: Intake) -> None:
     while intake.post(b'{"email": "ana@example.com"}').status_code != 200:
         assert time.monotonic() < deadline, intake.errors.read_text()
         time.sleep(0.2)
+
+
+def test_workers_that_share_the_port_leave_with_the_process_that_started_them(
+    kafka: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAUDAL_INTAKE_WORKERS", "2")
+    with running_intake(kafka, tmp_path / "stderr") as running:
+        family = psutil.Process(running.process.pid).children(recursive=True)
+        assert len(family) >= 2
+        running.process.kill()
+        assert psutil.wait_procs(family, timeout=30)[1] == []
