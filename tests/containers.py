@@ -8,7 +8,7 @@ from testcontainers.community.postgres import PostgresContainer
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
-from deploy.embedded.home import free_port
+from deploy.embedded.ports import free_port
 from deploy.embedded.settings import EmbeddedSettings
 
 KAFKA_IMAGE = os.environ.get("CAUDAL_TEST_KAFKA_IMAGE", "apache/kafka:4.3.1")

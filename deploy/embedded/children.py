@@ -46,7 +46,7 @@ class Children:
             waiting = [c for c in waiting if c.ready and c.name not in self.down and not c.ready()]
             if waiting and time.monotonic() > deadline:
                 late = waiting[0].name
-                raise EmbeddedError(f"{late} was not ready after {seconds:.0f} s: {reason(self.running[late].log)}.")
+                raise EmbeddedError(f"{late} was not ready after {seconds:.0f} s: {reason(self.running[late])}.")
             time.sleep(TICK_SECONDS)
 
     def mend(self, now: float) -> bool:
@@ -60,7 +60,7 @@ class Children:
             if one.process.poll() is None or name in self.down:
                 continue
             if one.process.returncode == STAYS_DOWN:
-                self.down[name] = reason(one.log)
+                self.down[name] = reason(one)
                 changed = True
                 continue
             if name not in self._due:
@@ -84,6 +84,6 @@ class Children:
         if recent >= HOPELESS_DEATHS:
             raise EmbeddedError(
                 f"{one.child.name} died {recent} times within a minute (last exit code "
-                f"{one.process.returncode}): {reason(one.log)}."
+                f"{one.process.returncode}): {reason(one)}."
             )
         return min(FIRST_WAIT_SECONDS * 2.0 ** (recent - 1), LONGEST_WAIT_SECONDS)

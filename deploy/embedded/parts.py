@@ -1,16 +1,19 @@
 """Kafka and PostgreSQL together: what to start, and both for the time of a block."""
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 
 from deploy.embedded import kafka, postgres
 from deploy.embedded.children import Children
 from deploy.embedded.home import locked_home, settle_addresses
 from deploy.embedded.process import Child, end_stale
 from deploy.embedded.settings import EmbeddedSettings
+
+TICK_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ def running_parts(home: Path, settings: EmbeddedSettings | None = None) -> Itera
     Without settings both are embedded on free ports, whatever the environment says.
     """
     with locked_home(home) as locked:
+        end_stale(locked)
         parts, specs = prepare_parts(locked, settings or EmbeddedSettings.model_construct())
         children = Children(locked)
         try:
@@ -38,20 +42,40 @@ def running_parts(home: Path, settings: EmbeddedSettings | None = None) -> Itera
             children.stop([spec.name for spec in specs])
 
 
-def prepare_parts(home: Path, settings: EmbeddedSettings) -> tuple[Parts, tuple[Child, ...]]:
-    """Clear what an earlier run left and prepare what must be embedded; a part that the settings name is used as it is.
+def prepare_parts(
+    home: Path,
+    settings: EmbeddedSettings,
+    taken: Collection[int] = (),
+    stopping: Callable[[], bool] = lambda: False,
+) -> tuple[Parts, tuple[Child, ...]]:
+    """Prepare what must be embedded, on ports that are not taken; a part that the settings name is used as it is.
 
-    The home must be locked by the caller.
+    The home must be locked by the caller. Returns at once, with no child, when it is `stopping`: what is being prepared
+    then ends with this process, and is begun anew by the next start.
     """
-    end_stale(home)
     if settings.kafka and settings.postgres:
         return Parts(settings.kafka, settings.postgres), ()
-    addresses = settle_addresses(home, settings)
-    with ThreadPoolExecutor(2) as pool:
-        preparing = []
-        if not settings.postgres:
-            preparing.append(pool.submit(postgres.prepare, home, addresses))
-        if not settings.kafka:
-            preparing.append(pool.submit(kafka.prepare, home, addresses, settings.kafka_heap))
-        children = tuple(future.result() for future in preparing)
-    return Parts(settings.kafka or addresses.kafka, settings.postgres or addresses.postgres), children
+    addresses = settle_addresses(home, settings, taken)
+    parts, preparing = Parts(settings.kafka or addresses.kafka, settings.postgres or addresses.postgres), []
+    if not settings.postgres:
+        preparing.append(_begun(lambda: postgres.prepare(home, addresses)))
+    if not settings.kafka:
+        preparing.append(_begun(lambda: kafka.prepare(home, addresses, settings.kafka_heap)))
+    while wait(preparing, TICK_SECONDS).not_done:
+        if stopping():
+            return parts, ()
+    return parts, tuple(future.result() for future in preparing)
+
+
+def _begun(prepare: Callable[[], Child]) -> Future[Child]:
+    """What a thread that nobody waits for will have prepared: fetching the jars can take minutes."""
+    future: Future[Child] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(prepare())
+        except BaseException as error:  # noqa: BLE001  whatever it is, the one who asks for the result gets it
+            future.set_exception(error)
+
+    Thread(target=work, daemon=True).start()
+    return future

@@ -38,12 +38,13 @@ class Child:
 
 @dataclass(frozen=True)
 class Running:
-    """A child that was started, the time of its start (seconds since 1970) and the log to read."""
+    """A child that was started, the time of its start (seconds since 1970), the log to read and what it printed."""
 
     child: Child
     process: subprocess.Popen[bytes]
     started: float
     log: Path
+    output: Path
 
     @property
     def held(self) -> bool:
@@ -56,10 +57,23 @@ def tethered(argv: Sequence[str], death_signal: int, uid: int = 0) -> list[str]:
     return [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), str(int(death_signal)), str(uid), *argv]
 
 
+def finish(argv: Sequence[str], seconds: float, uid: int = 0, given: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a short program to its end, with `given` as its input; one that takes longer is killed: return code -9.
+
+    In a group of its own, so that Ctrl-C in the terminal is for us alone.
+    """
+    command = tethered(argv, signal.SIGKILL, uid)
+    try:
+        return subprocess.run(command, input=given, cwd="/", capture_output=True, text=True, timeout=seconds,
+                              check=False, process_group=0, umask=0o077)  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, -signal.SIGKILL, "", f"not done after {seconds:.0f} s")
+
+
 def start(child: Child, home: Path, held: bool = False) -> Running:
     """Start a child with its output in `logs/NAME.log`. The calling thread must live as long as the child.
 
-    A held one has a standard input that stays open, all others one that is at its end.
+    A held one has a standard input that stays open, all others one that is at its end. Its files are its owner's alone.
     """
     log = home / "logs" / f"{child.name}.log"
     with disk_errors(log):
@@ -69,11 +83,11 @@ def start(child: Child, home: Path, held: bool = False) -> Running:
             process = subprocess.Popen(tethered(child.argv, child.death_signal, child.uid),
                                        env={**os.environ, **child.env},
                                        stdin=subprocess.PIPE if held else subprocess.DEVNULL,
-                                       stdout=output, stderr=output, process_group=0)  # fmt: skip
+                                       stdout=output, stderr=output, process_group=0, umask=0o077)  # fmt: skip
     started = psutil.Process(process.pid).create_time()
     note = {"pid": process.pid, "started": started, "stop_signal": int(child.stop_signal)}
     write_private(_pid_file(home, child), json.dumps(note))
-    return Running(child, process, started, child.log or log)
+    return Running(child, process, started, child.log or log, log)
 
 
 def stop(running: Sequence[Running], home: Path, seconds: float = STOP_SECONDS) -> None:
@@ -121,8 +135,14 @@ def same_process(pid: int, started: float) -> psutil.Process | None:
     return None
 
 
-def reason(log: Path) -> str:
-    """Say why a child stopped, as far as the end of its log tells, and where to read more."""
+def reason(running: Running) -> str:
+    """Say why a child stopped, by what it wrote last: a program that cannot even begin says so in its output."""
+    written = [file for file in (running.log, running.output) if file.exists()]
+    return last_words(max(written, key=lambda file: file.stat().st_mtime_ns, default=running.log))
+
+
+def last_words(log: Path) -> str:
+    """What the end of a log tells of why its process stopped, and where it is."""
     text = log.read_text(errors="replace")[-20_000:] if log.exists() else ""
     if "No space left on device" in text:
         return f"the disk that holds {log.parent.parent} is full, free some space or set CAUDAL_HOME"

@@ -1,24 +1,23 @@
 """`caudal up`: the parts, then the services, kept alive until a signal; and the same in the background."""
 
 import os
-import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
 
 import psutil
 from pydantic import BaseModel, ConfigDict
 
 from deploy.embedded.children import Children
-from deploy.embedded.errors import EmbeddedError
+from deploy.embedded.errors import EmbeddedError, disk_errors
 from deploy.embedded.home import locked_home, write_private
 from deploy.embedded.parts import Parts, prepare_parts
-from deploy.embedded.process import STOP_SECONDS, Child, same_process
+from deploy.embedded.process import STOP_SECONDS, Child, end_stale, last_words, same_process
 from deploy.embedded.settings import EmbeddedSettings
+from deploy.embedded.signals import Asked, stop_signals
 
 TICK_SECONDS = 0.1
 # Services first, then the parts, each with its own deadline.
@@ -54,26 +53,37 @@ class State(BaseModel):
     children: tuple[ChildState, ...] = ()
 
 
+@dataclass(frozen=True)
+class Settled:
+    """What is settled for one start once the home is ours: the console's address, and ports that no part may take."""
+
+    console: str | None = None
+    taken: frozenset[int] = frozenset()
+
+
 def supervise(
     settings: EmbeddedSettings,
     services: Callable[[Parts], Sequence[Child]],
-    console: str | None = None,
+    settle: Callable[[], Settled] = Settled,
     on_ready: Callable[[State], None] = lambda state: None,
     prepare: Callable[[Parts], Sequence[Child]] = lambda parts: (),
-) -> None:
+) -> int:
     """Run the parts and the services that `services` names, until SIGTERM, SIGINT or SIGHUP.
 
-    Services start at once and are held until the parts answer and `prepare`, which may name more, has returned.
-    To be called on the main thread. EmbeddedError when something cannot start or keeps dying; all is stopped then too.
+    First `settle` is called, with the home locked and nothing running in it. Services start at once and are held until
+    the parts answer and `prepare`, which may name more, has returned. To be called on the main thread. Returns the exit
+    code: 0, or 128 and the signal's number where it came before all was ready. EmbeddedError when something cannot
+    start or keeps dying; all is stopped then too.
     """
-    with locked_home(settings.home) as home, stop_signals() as stopping:
-        own = State(pid=os.getpid(), started=psutil.Process().create_time(), console=console)
+    with stop_signals() as asked, locked_home(settings.home) as home:
+        own = State(pid=os.getpid(), started=psutil.Process().create_time())
         try:
-            _run(home, settings, services, prepare, stopping, own, on_ready)
+            ready = _run(home, settings, services, settle, prepare, asked, own, on_ready)
         except EmbeddedError as error:
             _write(home, own.model_copy(update={"failed": str(error)}))
             raise
         (home / "state.json").unlink(missing_ok=True)
+    return 0 if ready else 128 + asked.number
 
 
 def read_state(home: Path) -> State | None:
@@ -104,24 +114,37 @@ def launch(home: Path, argv: Sequence[str]) -> Launch:
     with locked_home(home) as locked:  # told here, where the caller can see it
         (locked / "state.json").unlink(missing_ok=True)
         log = locked / "logs" / "supervisor.log"
-    with log.open("ab") as output:
+    # A signal in this moment must not leave behind what nobody knows of.
+    with stop_signals() as asked, disk_errors(log), log.open("ab") as output:
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
-    return Launch(locked, process, log)
+    launched = Launch(locked, process, log)
+    if asked():
+        stop_launched(launched)
+        raise SystemExit(128 + asked.number)
+    return launched
 
 
 def await_launched(
     launched: Launch, enough: Callable[[State], bool] = lambda state: state.ready, seconds: float = 300.0
 ) -> State:
-    """The second half of `start_detached`: return once `enough` says so, by default once all is ready."""
+    """The second half of `start_detached`: return once `enough` says so, by default once all is ready.
+
+    Whatever else ends the waiting, Ctrl-C too, ends the supervisor.
+    """
     deadline = time.monotonic() + seconds
-    while launched.process.poll() is None and time.monotonic() < deadline:
-        state = read_state(launched.home)
-        if state and enough(state):
-            return state
-        time.sleep(TICK_SECONDS)
+    try:
+        while launched.process.poll() is None and time.monotonic() < deadline:
+            state = read_state(launched.home)
+            if state and state.pid == launched.process.pid and enough(state):
+                return state
+            time.sleep(TICK_SECONDS)
+    except BaseException:
+        stop_launched(launched)
+        raise
     failed = _read(launched.home)
     stop_launched(launched)
-    raise EmbeddedError(failed.failed if failed and failed.failed else f"Caudal did not come up: see {launched.log}.")
+    told = failed.failed if failed and failed.pid == launched.process.pid else None
+    raise EmbeddedError(told or f"Caudal did not come up: {last_words(launched.log)}.")
 
 
 def stop_launched(launched: Launch) -> None:
@@ -140,53 +163,47 @@ def stop_detached(home: Path, seconds: float = FULL_STOP_SECONDS) -> bool:
     return True
 
 
-@contextmanager
-def stop_signals() -> Iterator[Event]:
-    """Turn the signals that ask for an end into an event for the time of the block."""
-    stopping = Event()
-    asked = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    before = [signal.signal(one, lambda *_: stopping.set()) for one in asked]
-    try:
-        yield stopping
-    finally:
-        for one, handler in zip(asked, before, strict=True):
-            signal.signal(one, handler)
-
-
 def _run(
     home: Path,
     settings: EmbeddedSettings,
     services: Callable[[Parts], Sequence[Child]],
+    settle: Callable[[], Settled],
     prepare: Callable[[Parts], Sequence[Child]],
-    stopping: Event,
+    asked: Asked,
     own: State,
     on_ready: Callable[[State], None],
-) -> None:
+) -> bool:
+    """Whether all was ready before it was asked to end."""
+    end_stale(home)
+    settled = settle()
+    own = own.model_copy(update={"console": settled.console})
     _write(home, own)
-    parts, specs = prepare_parts(home, settings)
+    parts, specs = prepare_parts(home, settings, settled.taken, asked)
     own = own.model_copy(update={"kafka": parts.kafka, "postgres": parts.postgres})
     children = Children(home)
     try:
-        children.start(specs)
-        children.start(services(parts), held=True)
-        children.wait_ready(stopping=stopping.is_set)
-        if not stopping.is_set():
+        if not asked():
+            children.start(specs)
+            children.start(services(parts), held=True)
+            children.wait_ready(stopping=asked)
+        if not asked():
             more = prepare(parts)
             children.release()
             children.start(more)
             _write(home, _with_children(own, children))
-            children.wait_ready(stopping=stopping.is_set)
-        own = own.model_copy(update={"ready": not stopping.is_set()})
+            children.wait_ready(stopping=asked)
+        own = own.model_copy(update={"ready": not asked()})
         _write(home, _with_children(own, children))
         if own.ready:
             on_ready(_with_children(own, children))
-        while not stopping.wait(TICK_SECONDS):
+        while not asked.event.wait(TICK_SECONDS):
             if children.mend(time.monotonic()):
                 _write(home, _with_children(own, children))
     finally:
         part_names = [spec.name for spec in specs]
         children.stop([name for name in children.running if name not in part_names])
         children.stop(part_names)
+    return own.ready
 
 
 def _with_children(state: State, children: Children) -> State:
@@ -210,6 +227,7 @@ def _write(home: Path, state: State) -> None:
 
 
 def _read(home: Path) -> State | None:
-    with suppress(FileNotFoundError, ValueError):
-        return State.model_validate_json((home.expanduser().absolute() / "state.json").read_bytes())
+    file = home.expanduser().absolute() / "state.json"
+    with disk_errors(file.parent), suppress(FileNotFoundError, ValueError):
+        return State.model_validate_json(file.read_bytes())
     return None

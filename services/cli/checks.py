@@ -13,18 +13,19 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from deploy.embedded import kafka
 from deploy.embedded.settings import EmbeddedSettings
 from deploy.embedded.supervisor import read_state
 from schemas.topics import Topic, all_topics
 from services.cli import books
 from services.cli.installation import home, running
-from services.cli.ports import answers, settle_ports
+from services.cli.ports import answers
 from services.runtime.errors import CaudalError
 from services.runtime.kafka import Reader
 from services.runtime.settings import RuntimeSettings
 
 out = Console(highlight=False)
-MIN_FREE_GB = 2
+MIN_FREE_GB = 8  # so that PostgreSQL's log may grow to its full size
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def machine() -> Iterator[Finding]:
     yield Finding(
         "crc32c wheel", crc, "pip install 'kafka-python[crc32c]'; without it Kafka costs 3 to 9 times the CPU"
     )
-    folder = home() if home().exists() else home().parent
+    folder = next(place for place in (home(), *home().parents) if place.exists())
     free = shutil.disk_usage(folder).free / 2**30
     yield Finding(f"{free:.0f} GB free for {folder}", free > MIN_FREE_GB, "free some space or set CAUDAL_HOME")
 
@@ -88,16 +89,19 @@ def installation() -> Iterator[Finding]:
     if read_state(home()) is None and not (settings.kafka and settings.postgres):
         yield Finding("installation", False, "nothing runs here; start it with `caudal up`")
         return
-    here, ports = running(), settle_ports(home())
-    yield tried(f"Kafka {here.kafka}", lambda: _topics_exist(here.kafka), "see .caudal/logs/kafka.log")
+    here, logs = running(), home() / "logs"
+    ports = here.ports
+    log = tried(f"Kafka {here.kafka}", lambda: _topics_exist(here.kafka), f"see {home() / 'kafka' / 'kafka.log'}")
+    yield log
     yield tried(
         "PostgreSQL",
         lambda: psycopg2.connect(here.postgres, connect_timeout=3).close(),
-        "see .caudal/logs/postgres.log",
+        f"see {logs / 'postgres.log'}",
     )
-    yield tried("rule books in force", lambda: _books_active(here.kafka), "publish them: caudal rules publish FILE")
-    yield Finding("intake", answers(f"http://127.0.0.1:{ports.intake}/readyz"), "see .caudal/logs/intake.log")
-    yield Finding("console", answers(f"http://127.0.0.1:{ports.console}/healthz"), "see .caudal/logs/console.log")
+    if log.well:
+        yield tried("rule books in force", lambda: _books_active(here.kafka), "publish them: caudal rules publish FILE")
+    yield Finding("intake", answers(f"http://127.0.0.1:{ports.intake}/readyz"), f"see {logs / 'intake.log'}")
+    yield Finding("console", answers(f"http://127.0.0.1:{ports.console}/healthz"), f"see {logs / 'console.log'}")
 
 
 def tried(what: str, action: Callable[[], object], remedy: str) -> Finding:
@@ -110,6 +114,8 @@ def tried(what: str, action: Callable[[], object], remedy: str) -> Finding:
 
 
 def _topics_exist(servers: str) -> None:
+    if not any(map(kafka.answers, servers.split(","))):
+        raise CaudalError("no broker answers")
     wanted = [t.name for t in all_topics()]
     reader = Reader(servers, wanted)
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from typing import Annotated
 
@@ -26,21 +25,20 @@ def demo(
 
     Example: caudal demo
     """
-    began, code = time.monotonic() - (time.time() - psutil.Process().create_time()), 0
-    for asked in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(asked, signal.default_int_handler)
+    began, code, watching = time.monotonic() - (time.time() - psutil.Process().create_time()), 0, False
     try:
         with installation() as (opened, ours):
             from services.cli.sampleday import next_day, through, watched  # here: imported while Kafka boots
 
-            parcels = next_day(leads)
+            parcels, here = next_day(leads), opened()
             if leave:
-                code = through(opened(), parcels, began, as_json)
+                code = through(here, parcels, began, as_json)
             else:
-                watched(opened(), parcels, minutes * 60, began, hurry=ours)
+                watching = True
+                watched(here, parcels, minutes * 60, began, hurry=ours)
     except (EmbeddedError, CaudalError) as error:
         typer.echo(str(error), err=True)
         code = 1
-    except KeyboardInterrupt:
-        code = 130 if leave else 0
+    except SystemExit as asked:  # by a signal: the usual end for one who watches
+        code = 0 if watching else int(asked.code or 0)
     raise typer.Exit(code)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 
+from deploy.embedded.errors import EmbeddedError, disk_errors
 from deploy.embedded.home import write_private
 from deploy.embedded.settings import EmbeddedSettings
 from deploy.embedded.supervisor import read_state
-from services.cli.ports import Ports, settle_ports
+from services.cli.ports import Ports, read_ports
 
 LEDGER = "ledger"
 
@@ -35,7 +37,10 @@ class Installation:
 
 def home() -> Path:
     """Folder of this installation's data (`CAUDAL_HOME`, by default `.caudal` here)."""
-    return EmbeddedSettings().home.expanduser().absolute()
+    folder = EmbeddedSettings().home.expanduser().absolute()
+    if folder.exists() and not folder.is_dir():
+        raise EmbeddedError(f"{folder} is a file: set CAUDAL_HOME to a directory of your own.")
+    return folder
 
 
 def running() -> Installation:
@@ -49,18 +54,34 @@ def running() -> Installation:
             "Caudal does not run here: start it with `caudal up`, or set CAUDAL_KAFKA and CAUDAL_POSTGRES.", err=True
         )
         raise typer.Exit(1)
-    return Installation(folder, kafka, postgres, settle_ports(folder))
+    return Installation(folder, kafka, postgres, read_ports(folder))
 
 
 def installation_secret(folder: Path) -> str:
-    """The installation's secret: `CAUDAL_SECRET`, else made once and kept beside the data for its owner alone."""
+    """The installation's secret: `CAUDAL_SECRET`, else the one that its first start made. Nothing is written."""
     if given := os.environ.get("CAUDAL_SECRET"):
         return given
-    file = folder / "secret"
-    if not file.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        write_private(file, secrets.token_urlsafe(48))
-    return file.read_text().strip()
+    with disk_errors(folder):
+        try:
+            return (folder / "secret").read_text().strip()
+        except FileNotFoundError:
+            raise EmbeddedError(
+                f"{folder} holds no secret: set CAUDAL_SECRET to the one of the installation, or start one here with "
+                "`caudal up`."
+            ) from None
+
+
+def settle_secret(folder: Path) -> None:
+    """Make the secret, readable by the owner only, unless there is one; of two who make it at once, one does."""
+    file, draft = folder / "secret", folder / f"secret.{os.getpid()}"
+    if os.environ.get("CAUDAL_SECRET") or file.exists():
+        return
+    with disk_errors(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_private(draft, secrets.token_urlsafe(48))
+        with suppress(FileExistsError):
+            os.link(draft, file)
+        draft.unlink()
 
 
 def source_keys(folder: Path) -> dict[str, str]:

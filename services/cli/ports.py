@@ -1,27 +1,37 @@
-"""HTTP ports of the services on this machine: as configured, else free ones that stay between runs."""
+"""Ports of the services on this machine: as configured, else free ones that stay between runs."""
 
 from __future__ import annotations
 
 import json
+import os
 import urllib.request
-from dataclasses import asdict, dataclass
+from collections.abc import Collection
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from deploy.embedded.home import free_port, is_free, write_private
+from deploy.embedded.errors import disk_errors
+from deploy.embedded.home import write_private
+from deploy.embedded.ports import LOOPBACK, demand, free_port, is_free, listening_homes
+from deploy.embedded.supervisor import read_state
 
 
 class PortSettings(BaseSettings):
-    """Ports of the HTTP services; 0 takes the usual one if it is free, else any free one."""
+    """Ports that the services listen on; 0 takes the usual one if it is free, else any free one, and keeps it."""
 
     model_config = SettingsConfigDict(env_prefix="CAUDAL_", frozen=True, extra="ignore")
 
-    intake_port: int = Field(default=0, description="Port of intake's HTTP API (usual: 8410)")
-    console_port: int = Field(default=0, description="Port of the console (usual: 8420)")
-    mailbox_port: int = Field(default=0, description="Port of the demo's mail catcher page (usual: 8430)")
-    smtp_port: int = Field(default=0, description="Port of the mail server; with `caudal up --mailbox` the catcher's")
+    intake_port: int = Field(default=0, ge=0, le=65535, description="Port of intake's HTTP API; 0: 8410 or a free one")
+    console_port: int = Field(default=0, ge=0, le=65535, description="Port of the console; 0: 8420 or a free one")
+    mailbox_port: int = Field(
+        default=0, ge=0, le=65535, description="Port of the demo's mail catcher page; 0: 8430 or a free one"
+    )
+    smtp_port: int = Field(
+        default=0, ge=0, le=65535,
+        description="Port of the mail server; with `caudal up --mailbox` the catcher's; 0: 8425 or a free one",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +45,52 @@ class Ports:
 
 
 USUAL = Ports(intake=8410, console=8420, mailbox=8430, smtp=8425)
+OURS = {"intake": ("intake",), "console": ("console",), "mailbox": ("mailbox", "smtp")}
+"""Each service that listens, and its ports."""
 
 
-def settle_ports(folder: Path) -> Ports:
-    """This installation's ports; chosen at the first call and kept in `ports.json`."""
-    file, settings = folder / "ports.json", PortSettings()
-    kept = json.loads(file.read_text()) if file.exists() else {}
-    ports = Ports(**{
-        name: getattr(settings, f"{name}_port") or kept.get(name) or (usual if is_free(usual) else free_port())
-        for name, usual in asdict(USUAL).items()
-    })  # fmt: skip
-    if asdict(ports) != kept:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_private(file, json.dumps(asdict(ports)))
-    return ports
+def settle_ports(folder: Path, services: Collection[str]) -> Ports:
+    """Choose and keep the ports of a start; EmbeddedError if one that was configured cannot be had.
+
+    `services` are about to listen, and nothing of this installation does: to be called with the home locked.
+    """
+    kept, given = _kept(folder), _given()
+    chosen: dict[str, int] = {}
+    listening = {name for service in services for name in OURS.get(service, ())}
+    for name, port in given.items():
+        if name in listening:
+            demand(port, f"CAUDAL_{name.upper()}_PORT", _host(name))
+    for name, usual in asdict(USUAL).items():
+        taken = {*given.values(), *chosen.values()}
+        wanted = [p for p in (kept.get(name, 0), usual) if 0 < p < 65536 and p not in taken]
+        free = (p for p in wanted if name not in listening or is_free(p, _host(name)))
+        chosen[name] = given.get(name) or next(free, None) or free_port(taken, _host(name))
+    if chosen != kept:
+        write_private(folder / "ports.json", json.dumps(chosen))
+    return Ports(**chosen)
+
+
+def read_ports(folder: Path) -> Ports:
+    """Ports of what runs here, as its start settled them; where nothing runs as configured, as kept, or the usual ones.
+
+    Nothing is written and nothing tried.
+    """
+    kept, given = _kept(folder), _given()
+    found = given | kept if read_state(folder) else kept | given
+    return Ports(**(asdict(USUAL) | found))
+
+
+def share_ports(folder: Path, service: str, ports: Ports) -> None:
+    """EmbeddedError if a service that is started beside others cannot have its port; intake's own may share theirs."""
+    for name in OURS.get(service, ()):
+        port = getattr(ports, name)
+        if name != "intake" or listening_homes(port) != {str(folder)}:
+            demand(port, f"CAUDAL_{name.upper()}_PORT", _host(name))
+
+
+def taken_ports(ports: Ports) -> frozenset[int]:
+    """The ports that nothing else may choose."""
+    return frozenset(astuple(ports))
 
 
 def answers(url: str) -> bool:
@@ -58,3 +100,18 @@ def answers(url: str) -> bool:
             return bool(answer.status == 200)
     except OSError:
         return False
+
+
+def _given() -> dict[str, int]:
+    return {name: port for name in asdict(USUAL) if (port := getattr(PortSettings(), f"{name}_port"))}
+
+
+def _kept(folder: Path) -> dict[str, int]:
+    file = folder / "ports.json"
+    with disk_errors(folder):
+        return dict(json.loads(file.read_text())) if file.exists() else {}
+
+
+def _host(name: str) -> str:
+    """Where a service listens; what has no setting for it, on loopback."""
+    return os.environ.get(f"CAUDAL_{name.upper()}_HOST", LOOPBACK) if name in ("intake", "console") else LOOPBACK

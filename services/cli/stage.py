@@ -13,7 +13,7 @@ from rich.console import Console
 from deploy.embedded.process import Child, start, stop
 from deploy.embedded.supervisor import Launch, State, await_launched, launch, read_state, stop_launched
 from services.cli.installation import Installation, home, running
-from services.cli.ports import answers, settle_ports
+from services.cli.ports import answers, read_ports
 
 out = Console(stderr=True, highlight=False)
 
@@ -46,7 +46,7 @@ def _opened(ours: Launch | None) -> Installation:
 
 def _takes_leads(state: State) -> bool:
     """Whether intake is ready; the console may still be on its way."""
-    return state.kafka is not None and answers(f"http://127.0.0.1:{settle_ports(home()).intake}/readyz")
+    return state.kafka is not None and answers(f"http://127.0.0.1:{read_ports(home()).intake}/readyz")
 
 
 @contextmanager

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from importlib import import_module
-from pathlib import Path
 from threading import Thread
 from types import ModuleType
 from typing import Annotated
@@ -19,9 +18,10 @@ from deploy.embedded.errors import EmbeddedError
 from deploy.embedded.parts import Parts
 from deploy.embedded.process import Child
 from deploy.embedded.settings import EmbeddedSettings
-from deploy.embedded.supervisor import State, read_state, start_detached, stop_detached, supervise
-from services.cli.installation import home, installation_secret, running
-from services.cli.ports import Ports, answers, settle_ports
+from deploy.embedded.supervisor import Settled, State, read_state, start_detached, stop_detached, supervise
+from services.cli.environment import check_listening
+from services.cli.installation import home, installation_secret, running, settle_secret
+from services.cli.ports import Ports, answers, read_ports, settle_ports, share_ports, taken_ports
 from services.runtime.errors import CaudalError
 
 WORKERS = ("qualify", "router", "nurture", "analytics")
@@ -44,19 +44,26 @@ def up(
 
     Example: caudal up --detach
     """
-    settings = EmbeddedSettings()
+    folder = home()
     try:
+        check_listening()
         if detach:
             flag = "--mailbox" if mailbox else "--no-mailbox"
             argv = [sys.executable, "-m", "services.cli", "up", "--workers", str(workers), flag]
-            tell(start_detached(settings.home, argv))
-        else:
-            supervise(
-                settings, lambda p: service_children(p, workers, mailbox), console_url(home()), tell, stream_children
-            )
-    except EmbeddedError as error:
-        out.print(str(error), style="red", markup=False)
+            tell(start_detached(folder, argv))
+            return
+        names = (*(["mailbox"] if mailbox else []), "intake", *WORKERS, "console")
+        code = supervise(
+            EmbeddedSettings(),
+            lambda p: service_children(p, names, workers),
+            lambda: settle(names),
+            tell,
+            stream_children,
+        )
+    except (EmbeddedError, CaudalError) as error:
+        out.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
+    raise typer.Exit(code)
 
 
 def down() -> None:
@@ -100,21 +107,34 @@ def run(
         out.print(f"no service {service!r}: choose one of {', '.join(MODULES)}", style="red", markup=False)
         raise typer.Exit(2)
     here = running()
-    children = children_of(service, Parts(here.kafka, here.postgres), here.ports, workers, f"{os.getpid()}-")
     settings = EmbeddedSettings(
         home=here.home / "run" / f"{service}-{os.getpid()}", kafka=here.kafka, postgres=here.postgres
     )
     try:
-        supervise(settings, lambda _: children)
-    except EmbeddedError as error:
-        out.print(str(error), style="red", markup=False)
+        check_listening(shared=workers > 1)
+        share_ports(here.home, service, here.ports)
+        settle_secret(here.home)
+        children = children_of(service, Parts(here.kafka, here.postgres), here.ports, workers, f"{os.getpid()}-")
+        code = supervise(settings, lambda _: children)
+    except (EmbeddedError, CaudalError) as error:
+        out.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
+    raise typer.Exit(code)
+
+
+def settle(services: Collection[str]) -> Settled:
+    """What stays for the life of an installation, before any of its processes: the secret, and the services' ports."""
+    settle_secret(home())
+    ports = settle_ports(home(), services)
+    return Settled(console_url(ports), taken_ports(ports))
 
 
 def prepare(parts: Parts) -> Ports:
-    """Once the parts answer: topics and default rule books exist before the first service runs."""
+    """For parts that run without `caudal up`: topics and default rule books, a secret and ports are there."""
+    if not (home() / "ports.json").exists():
+        settle(MODULES)
     opening().open_log(parts.kafka, home())
-    return settle_ports(home())
+    return read_ports(home())
 
 
 def opening() -> ModuleType:
@@ -122,10 +142,10 @@ def opening() -> ModuleType:
     return import_module("services.cli.opening")
 
 
-def service_children(parts: Parts, workers: int, mailbox: bool) -> Sequence[Child]:
-    """All services that need no rule book to be started, with `workers` processes of each that reads the log."""
+def service_children(parts: Parts, names: Sequence[str], workers: int) -> Sequence[Child]:
+    """Services that need no rule book to be started, with `workers` processes of each that reads the log."""
     Thread(target=opening).start()  # by the time the broker answers it is there
-    names, ports = (["mailbox"] if mailbox else []) + ["intake", *WORKERS, "console"], settle_ports(home())
+    ports = read_ports(home())
     return [c for name in names for c in children_of(name, parts, ports, workers if name in WORKERS else 1)]
 
 
@@ -135,7 +155,7 @@ def stream_children(parts: Parts) -> Sequence[Child]:
         sources = opening().open_log(parts.kafka, home())
     except CaudalError as error:
         raise EmbeddedError(f"The topics and rule books could not be prepared: {error}.") from error
-    return [_child("intake-stream", parts, settle_ports(home()), "1", False, sources)] if sources else []
+    return [_child("intake-stream", parts, read_ports(home()), "1", False, sources)] if sources else []
 
 
 def children_of(name: str, parts: Parts, ports: Ports, workers: int, prefix: str = "") -> list[Child]:
@@ -166,15 +186,15 @@ def _ready_check(name: str, ports: Ports) -> Callable[[], bool] | None:
     return (lambda: answers(urls[name])) if name in urls else None
 
 
-def console_url(folder: Path) -> str:
+def console_url(ports: Ports) -> str:
     """Where a browser finds the console."""
-    return f"http://127.0.0.1:{settle_ports(folder).console}/"
+    return f"http://127.0.0.1:{ports.console}/"
 
 
 def tell(state: State) -> None:
     """Print where everything is."""
-    ports = settle_ports(home())
-    out.print(f"console  {console_url(home())}\nintake   http://127.0.0.1:{ports.intake}/v1/leads")
+    ports = read_ports(home())
+    out.print(f"console  {console_url(ports)}\nintake   http://127.0.0.1:{ports.intake}/v1/leads")
     for child in state.children:
         if child.down:
             out.print(f"{child.name} stays down: {child.down}", style="red", markup=False)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from services.runtime.settings import RuntimeSettings
 
@@ -19,13 +20,20 @@ class NurtureSettings(RuntimeSettings):
     smtp_password: SecretStr = Field(default=SecretStr(""), description="Password for that login")
     smtp_timeout_s: float = Field(default=5.0, gt=0, le=60, description="Longest wait for one answer, seconds")
     public_url: str = Field(
-        default="http://127.0.0.1:8080", pattern=r"^https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?$",
+        default="http://127.0.0.1:8080", examples=["https://leads.example.com"], pattern=r"^https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?$",
         description="Where people reach intake: unsubscribe links begin with it; https outside of trials")  # fmt: skip
     mail_batch: int = Field(default=50, ge=1, le=500, description="Most mails that one claim takes")
     mail_lease_s: float = Field(
         default=60.0, gt=0, le=3600, description="How long a claimed mail is ours alone, seconds"
     )
     mail_templates: str = Field(default="", description="Folder of your own mail templates, searched first")
+
+    @field_validator("mail_templates")
+    @classmethod
+    def _is_there(cls, folder: str) -> str:
+        if folder and not Path(folder).is_dir():
+            raise ValueError("there is no such folder")
+        return folder
 
     @model_validator(mode="after")
     def _lease_outlives_a_call(self) -> NurtureSettings:

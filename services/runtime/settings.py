@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+# They become parts of topic names.
+_NAMES = r"^\s*([A-Za-z0-9][A-Za-z0-9._-]{0,99}\s*)?(,\s*([A-Za-z0-9][A-Za-z0-9._-]{0,99}\s*)?)*$"
 
 
 class RuntimeSettings(BaseSettings):
@@ -19,19 +24,29 @@ class RuntimeSettings(BaseSettings):
         default=0, ge=0, le=32767,
         description="Copies of each topic when it is created; 0: 1 on the embedded broker, else 3 or one a broker",
     )  # fmt: skip
-    destinations: str = Field(default="crm", description="Destinations with topics of their own, comma separated")
-    sources: str = Field(default="", description="Sources of kind `kafka`, comma separated names")
+    destinations: str = Field(
+        default="crm", pattern=_NAMES, examples=["crm,partner"],
+        description="Destinations with topics of their own, comma separated")  # fmt: skip
+    sources: str = Field(
+        default="", pattern=_NAMES, examples=["portal,fairs"],
+        description="Sources of kind `kafka`, comma separated names")  # fmt: skip
     worker: str = Field(
         default="1", description="Name of this instance; with a supervisor it is also the static member"
     )
-    health_port: int = Field(default=0, description="Port of /healthz, /readyz and /metrics; 0 chooses a free one")
+    health_port: int = Field(
+        default=0, ge=0, le=65535, description="Port of /healthz, /readyz and /metrics; 0 chooses a free one"
+    )
     batch: int = Field(default=500, ge=1, le=5000, description="Most records in one transaction")
-    session_timeout_ms: int = Field(default=6000, ge=6000, description="Kafka session timeout in milliseconds")
+    session_timeout_ms: int = Field(
+        default=6000, ge=6000, le=1_800_000, description="Kafka session timeout in milliseconds"
+    )
     confirm_gaps: str = Field(
         default="",
         description="Gaps and halts that an operator has confirmed, as the error names them, space separated",
     )
-    log_level: str = Field(default="info", description="debug, info, warning or error")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="debug, info, warning or error"
+    )
 
     def destination_names(self) -> tuple[str, ...]:
         """Configured destinations."""

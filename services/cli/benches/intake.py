@@ -12,7 +12,7 @@ import uvloop
 
 from services.cli.benches.stand import Stand, stand
 from services.cli.installation import source_keys
-from services.cli.ports import settle_ports
+from services.cli.ports import read_ports
 
 MEASURED = ("intake", "kafka")
 
@@ -85,7 +85,7 @@ class Connection(asyncio.Protocol):
 
 
 def _load(here: Stand, run: str, seconds: int, connections: int) -> tuple[list[float], int, float]:
-    port, key = settle_ports(here.home).intake, source_keys(here.home)["website"]
+    port, key = read_ports(here.home).intake, source_keys(here.home)["website"]
     head = (
         f"POST /v1/leads HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {key}\r\n"
         "Content-Type: application/json\r\nContent-Length: "

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from schemas.topics import LEADS_ASSIGNED, LEADS_RECEIVED
 from services.cli.benches.stand import Stand, stand, until
 from services.cli.installation import source_keys
-from services.cli.ports import settle_ports
+from services.cli.ports import read_ports
 from services.cli.sending import post
 from services.cli.up import WORKERS
 from services.runtime.kafka import Reader
@@ -50,7 +50,7 @@ def burst(leads: int, size: int = 100) -> dict[str, object]:
 
 
 def _address(here: Stand) -> tuple[str, str]:
-    return f"http://127.0.0.1:{settle_ports(here.home).intake}/v1/leads", source_keys(here.home)["website"]
+    return f"http://127.0.0.1:{read_ports(here.home).intake}/v1/leads", source_keys(here.home)["website"]
 
 
 def _body(run: str, n: int) -> bytes:
