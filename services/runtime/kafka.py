@@ -309,17 +309,23 @@ class GroupLags:
             self._admin = KafkaAdminClient(bootstrap_servers=servers.split(","), request_timeout_ms=REQUEST_MS + 1000)
             self._client = KafkaConsumer(bootstrap_servers=servers.split(","), request_timeout_ms=REQUEST_MS + 1000)
 
-    def records(self, groups: Mapping[str, Sequence[str]]) -> Mapping[str, int]:
-        """Records of these topics that each group has not committed yet; a topic that does not exist has none."""
+    def records(self, groups: Sequence[str]) -> Mapping[str, int]:
+        """Records that each group has still to read and commit; a group of which nothing is known is left out.
+
+        What counts is what a group's members subscribe to, or, while there are none, what they committed before: a
+        topic that nobody in the group reads keeps nobody waiting.
+        """
         with _kafka("asking for committed offsets"):
-            topics = {topic for names in groups.values() for topic in names}
-            found = [TopicPartition(t, p) for t in sorted(topics) for p in self._client.partitions_for_topic(t) or ()]
-            starts, ends = self._client.beginning_offsets(found), self._client.end_offsets(found)
             committed = self._admin.list_group_offsets(list(groups))
+            described = self._admin.describe_groups(list(groups))
+            read = {g: _subscribed(described[g]) or {tp.topic for tp in committed.get(g, {})} for g in groups}
+            topics = sorted(set().union(*read.values()))
+            found = [TopicPartition(t, p) for t in topics for p in self._client.partitions_for_topic(t) or ()]
+            starts, ends = self._client.beginning_offsets(found), self._client.end_offsets(found)
         return {
             group: sum(max(0, ends[tp] - max(starts[tp], _offset(committed.get(group, {}).get(tp))))
                        for tp in found if tp.topic in names)
-            for group, names in groups.items()
+            for group, names in read.items() if names
         }  # fmt: skip
 
     def close(self) -> None:
@@ -327,6 +333,12 @@ class GroupLags:
         with suppress(KafkaError, OSError):
             self._client.close()
             self._admin.close()
+
+
+def _subscribed(group: Mapping[str, Any]) -> set[str]:
+    """Topics that the members of a described group read; while they join, none is told."""
+    told = (member["member_metadata"] for member in group["members"])
+    return {topic for subscription in told if isinstance(subscription, Mapping) for topic in subscription["topics"]}
 
 
 def _offset(committed: OffsetAndMetadata | None) -> int:

@@ -1,4 +1,4 @@
-"""Our Kafka client on a real broker: foreign header names, and how topics are created."""
+"""Our Kafka client on a real broker: foreign header names, how topics are created, how far groups are behind."""
 
 import uuid
 
@@ -7,7 +7,7 @@ from kafka import KafkaAdminClient, KafkaProducer
 
 from schemas.topics import source_topic
 from services.runtime.errors import Unavailable
-from services.runtime.kafka import GroupConsumer, create_topics, durability
+from services.runtime.kafka import GroupConsumer, GroupLags, create_topics, durability
 from services.runtime.transport import Record
 from tests.unit.test_header_names import HEADERS
 
@@ -45,3 +45,24 @@ def test_topics_have_no_more_copies_than_there_are_brokers_unless_told_so(kafka:
 @pytest.mark.parametrize(("copies", "settings"), [(1, {}), (2, {}), (3, {"min.insync.replicas": "2"})])
 def test_three_copies_or_more_promise_two_at_every_acknowledgement(copies: int, settings: dict[str, str]) -> None:
     assert durability(copies) == settings
+
+
+def test_only_what_a_group_reads_keeps_records_waiting(kafka: str) -> None:
+    name = uuid.uuid4().hex[:8]
+    read, unread = source_topic(f"read{name}"), source_topic(f"unread{name}")
+    create_topics(kafka, [read, unread], 1)
+    producer = KafkaProducer(bootstrap_servers=kafka, acks="all")
+    for topic in (read, unread, read, unread):
+        producer.send(topic.name, value=b"{}")
+    producer.close()
+    group, lags = f"group.{name}", GroupLags(kafka)
+    assert lags.records([group]) == {}, "a group that never was is not known"
+    consumer = GroupConsumer(kafka, group, [read.name], member=None)
+    polls = (consumer.poll(0.2, 100) for _ in range(100))
+    assert any(polls)
+    assert lags.records([group]) == {group: 2}
+    consumer.commit({(read.name, 0): 1}, wait=True)
+    assert lags.records([group]) == {group: 1}
+    consumer.close()
+    assert lags.records([group]) == {group: 1}, "known from its offsets while nobody is in the group"
+    lags.close()

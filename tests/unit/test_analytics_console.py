@@ -83,3 +83,18 @@ def test_a_stage_tells_its_rate_and_how_far_it_is_behind() -> None:
     ]  # fmt: skip
     assert [told["level"][f"stage-{s}"] for s in STAGES] == ["ok", "ok", "late", "very-late", "unknown"]
     assert told["text"]["speed-note"] == "3 leads since yesterday"
+
+
+def test_a_lag_that_nobody_has_asked_for_in_a_while_is_not_shown() -> None:
+    async def beats() -> list[Mapping[str, int]]:
+        watched = Pulse(lambda: live({}), lambda: {"qualify": 5_000})
+        told = []
+        for _ in range(2):
+            told.append((await watched.beat()).lags)
+            assert watched._lag_task
+            await watched._lag_task
+            watched._read_at = -pulse.EVERY_S
+        watched._lags_known_at -= pulse.LAG_FRESH_S
+        return [*told, (await watched.beat()).lags]
+
+    assert asyncio.run(beats()) == [{}, {"qualify": 5_000}, {}]

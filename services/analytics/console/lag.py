@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from schemas.topics import CATALOGUE, RULES_PUBLISHED
 from services.runtime.errors import Unavailable
 from services.runtime.kafka import GroupLags
 
@@ -16,10 +15,7 @@ STAGES = ("qualify", "router", "nurture", "analytics")
 
 def kafka_lags(servers: str) -> Lags:
     """Lags as Kafka tells them; connects at the first call, and anew after a failure."""
-    groups = {
-        f"caudal.{stage}": tuple(t.name for t in CATALOGUE if stage in t.readers and t is not RULES_PUBLISHED)
-        for stage in STAGES
-    }
+    groups = [f"caudal.{stage}" for stage in STAGES]
     client: list[GroupLags] = []
 
     def ask() -> Mapping[str, int]:

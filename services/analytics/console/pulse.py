@@ -13,6 +13,7 @@ from services.analytics.console.live import Live
 
 EVERY_S = 1.0
 LAG_EVERY_S = 2.0
+LAG_FRESH_S = 10.0
 WINDOW_S = 300
 
 
@@ -36,7 +37,8 @@ class Pulse:
     _read_at: float = -EVERY_S
     _lags: Mapping[str, int] = field(default_factory=dict)
     _lag_task: asyncio.Task[None] | None = None
-    _lagged_at: float = -LAG_EVERY_S
+    _lags_asked_at: float = -LAG_EVERY_S
+    _lags_known_at: float = -LAG_FRESH_S
     _history: deque[tuple[float, Mapping[int, int]]] = field(default_factory=deque)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -60,10 +62,13 @@ class Pulse:
         return {upto: max(0, n - before.get(upto, 0)) for upto, n in waits.items()}, now - since
 
     def _ask_lags(self, now: float) -> None:
-        """Ask in the background: a broker that is away must not hold up the page."""
-        if now - self._lagged_at >= LAG_EVERY_S and (self._lag_task is None or self._lag_task.done()):
-            self._lagged_at = now
+        """Ask in the background: a broker that is away must not hold up the page. Old answers are no answers."""
+        if now - self._lags_known_at >= LAG_FRESH_S:
+            self._lags = {}
+        if now - self._lags_asked_at >= LAG_EVERY_S and (self._lag_task is None or self._lag_task.done()):
+            self._lags_asked_at = now
             self._lag_task = asyncio.create_task(self._fetch_lags())
 
     async def _fetch_lags(self) -> None:
         self._lags = await asyncio.to_thread(self.lags)
+        self._lags_known_at = time.monotonic()
