@@ -20,14 +20,23 @@ from services.router.views import LeadOf
 TURN = 720_720_000
 """Pass of one turn at weight 1. Divisible by most weights, so that passes stay whole numbers and ties stay ties."""
 
-OBSTACLES = {
-    "absent": "all_absent",
-    "full": "all_full",
-    "product_line": "no_skill",
-    "warmth": "too_cold",
-    "tried": "all_tried",
-}
-"""Why a rep is skipped, and what a lead is parked with where that holds for the whole pool."""
+
+class Obstacle(NamedTuple):
+    """The code that a lead is parked with where it holds for the whole pool, and the words for all, and for some."""
+
+    parked: str
+    of_all: str
+    of_some: str
+
+
+OBSTACLES: Mapping[str, Obstacle] = MappingProxyType({
+    "absent": Obstacle("all_absent", "all are away", "away"),
+    "full": Obstacle("all_full", "all have as many open leads as they can", "as many open leads as they can have"),
+    "product_line": Obstacle("no_skill", "nobody is for this product line", "not for this product line"),
+    "warmth": Obstacle("too_cold", "all take only warmer leads", "they take only warmer leads"),
+    "tried": Obstacle("all_tried", "all have had it before", "have had it before"),
+})  # fmt: skip
+"""Why a rep is skipped."""
 
 RANK: Mapping[str, int] = MappingProxyType({warmth: n for n, warmth in enumerate(WARMTHS)})
 
@@ -71,18 +80,18 @@ def choose(
     if pool is None:
         return Nobody(None, (covered,))
     able, skipped = _sift(rules.members[pool], lead, standings, absent, tried)
-    told = tuple([_skipped(why, tuple(reps)) for why, reps in skipped.items()])
+    told = tuple([_skipped(why, tuple([rep.name for rep in reps])) for why, reps in skipped.items()])
     if not able:
         may_pass = not OF_THE_REP.isdisjoint(skipped)
         return Nobody(pool if may_pass else None, (_parked(pool, skipped), covered, *told))
     known = [(rep.id, standings[rep.id].passes) for rep in rules.members[pool]]
     passes = {rep_id: by_pool[pool] for rep_id, by_pool in known if pool in by_pool}
-    away = [rep_id for why in OF_THE_REP for rep_id in skipped.get(why, ())]
-    unable = [rep_id for why in skipped.keys() - OF_THE_REP for rep_id in skipped[why]]
+    away = [rep.id for why in OF_THE_REP for rep in skipped.get(why, ())]
+    unable = [rep.id for why in skipped.keys() - OF_THE_REP for rep in skipped[why]]
     rep, moved = take_turn(able, passes, unable, away)
     load = standings[rep.id].open_leads
-    turn = Reason(code="turn", text=f"{rep.id}: weight {rep.weight}, {load} of {rep.capacity} open leads")
-    return Turn(pool, rep, moved, (covered, turn, *told))
+    turn = f"Next in turn: {rep.name} (weight {rep.weight}, {load} of {rep.capacity} open leads)"
+    return Turn(pool, rep, moved, (covered, Reason(code="turn", text=turn), *told))
 
 
 def territory(rules: Routing, lead: LeadOf) -> tuple[str | None, Reason]:
@@ -131,15 +140,15 @@ def open_pools(rules: Routing, loads: Mapping[str, int], absent: Container[str])
 
 def _sift(
     reps: Sequence[Rep], lead: LeadOf, standings: Standings, absent: Container[str], tried: Container[str]
-) -> tuple[list[Rep], dict[str, list[str]]]:
+) -> tuple[list[Rep], dict[str, list[Rep]]]:
     able: list[Rep] = []
-    skipped: dict[str, list[str]] = {}
+    skipped: dict[str, list[Rep]] = {}
     for rep in reps:
         why = _obstacle(rep, lead, standings[rep.id].open_leads, absent, tried)
         if why is None:
             able.append(rep)
         else:
-            skipped.setdefault(why, []).append(rep.id)
+            skipped.setdefault(why, []).append(rep)
     return able, skipped
 
 
@@ -161,16 +170,17 @@ def _warmer(one: str, other: str) -> bool:
 
 
 @lru_cache(maxsize=256)  # lead after lead skips the same reps
-def _skipped(why: str, reps: tuple[str, ...]) -> Reason:
-    return Reason(code=f"skipped_{why}", text=f"{len(reps)}: {', '.join(reps)}")
+def _skipped(why: str, names: tuple[str, ...]) -> Reason:
+    return Reason(code=f"skipped_{why}", text=f"Passed over ({OBSTACLES[why].of_some}): {', '.join(names)}")
 
 
-def _parked(pool: str, skipped: Mapping[str, Sequence[str]]) -> Reason:
+def _parked(pool: str, skipped: Mapping[str, Sequence[Rep]]) -> Reason:
     if not skipped:
-        return Reason(code="empty_pool", text=f"{pool} has no reps")
+        return Reason(code="empty_pool", text=f"Pool {pool} has no reps")
     if len(skipped) == 1:
-        return Reason(code=OBSTACLES[next(iter(skipped))], text=f"nobody in {pool} can take it")
-    return Reason(code="nobody_free", text=f"nobody in {pool} can take it, for several reasons")
+        obstacle = OBSTACLES[next(iter(skipped))]
+        return Reason(code=obstacle.parked, text=f"Nobody in pool {pool} can take it: {obstacle.of_all}")
+    return Reason(code="nobody_free", text=f"Nobody in pool {pool} can take it, for several reasons")
 
 
 def _attributes(lead: LeadOf) -> dict[str, str]:

@@ -22,7 +22,8 @@ def overdue(world: World, lead: Lead, context: Context) -> tuple[Outgoing, ...]:
     holder = lead.holder
     if holder is None or lead.respond_by is None:
         return ()
-    why = Reason(code="unanswered", text=f"{holder.rep_id} did not answer by {lead.respond_by:%Y-%m-%d %H:%M:%S} UTC")
+    name = called(holder.rep_id, context)
+    why = Reason(code="unanswered", text=f"{name} did not answer by {lead.respond_by:%Y-%m-%d %H:%M:%S} UTC")
     return move_on(world, lead, context, _clock(lead, "respond_by", lead.respond_by, context), why)
 
 
@@ -50,6 +51,12 @@ def move_on(world: World, lead: Lead, context: Context, cause: Cause, why: Reaso
     else:
         moved = route(world, lead, state, context, cause, (why,))
     return (moved, _stuck(lead, cause, why)) if moved.type == "lead.parked" else (moved,)
+
+
+def called(rep_id: str, context: Context) -> str:
+    """The rep's name, or the id of one whom the book does not know any more."""
+    rules: Routing = context.books[BOOK].rules
+    return rules.names.get(rep_id, rep_id)
 
 
 def _clock(lead: Lead, what: str, due_at: datetime, context: Context) -> Cause:

@@ -11,7 +11,7 @@ from schemas.events.operations import Alert
 from schemas.events.outcomes import Outcome, OutcomeReport
 from schemas.topics import INSIGHTS_ALERTS, LEADS_OUTCOMES, OUTCOMES_RECEIVED
 from services.router.assignment import Cause, close
-from services.router.escalation import move_on
+from services.router.escalation import called, move_on
 from services.router.world import Lead, World
 from services.runtime.verdict import Context, Dead, Drop, Emit, Incoming, Outgoing, Verdict, Wait, outgoing
 
@@ -116,8 +116,11 @@ def _lost(world: World, lead: Lead, outcome: Outcome, context: Context) -> Event
 
 
 def _returned(world: World, lead: Lead, outcome: Outcome, context: Context) -> Events:
-    why = Reason(code="returned", text=f"{outcome.rep_id} gave it back: {outcome.reason or 'no reason given'}")
-    return move_on(world, lead, context, _cause(outcome), why) if _holds(lead, outcome) else ()
+    if lead.holder is None or not _holds(lead, outcome):
+        return ()
+    name = called(outcome.rep_id or lead.holder.rep_id, context)
+    why = Reason(code="returned", text=f"{name} gave it back: {outcome.reason or 'no reason given'}")
+    return move_on(world, lead, context, _cause(outcome), why)
 
 
 def _cause(outcome: Outcome) -> Cause:

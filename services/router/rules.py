@@ -73,7 +73,7 @@ class Territory(Rules):
     @cached_property
     def reason(self) -> Reason:
         """What an event says of a lead that this line covers."""
-        return Reason(code="territory", text=f"{self.pool}: {self.name}")
+        return Reason(code="territory", text=f"Territory: {self.name} (pool {self.pool})")
 
 
 class Absence(Rules):
@@ -149,14 +149,19 @@ class Routing(Rules):
     def uncovered(self) -> Reason:
         """What an event says of a lead that no territory covers."""
         if self.default_pool is None:
-            return Reason(code="no_pool", text="no territory covers it and there is no default pool")
-        return Reason(code="default_pool", text=f"{self.default_pool}: no territory covers it")
+            return Reason(code="no_pool", text="No territory covers it, and there is no default pool")
+        return Reason(code="default_pool", text=f"No territory covers it: default pool {self.default_pool}")
 
     @cached_property
     def members(self) -> Mapping[str, tuple[Rep, ...]]:
         """Reps by pool, in order of their ids."""
         ordered = sorted(self.reps, key=lambda rep: rep.id)
         return {pool: tuple(rep for rep in ordered if pool in rep.pools) for pool in self.pools}
+
+    @cached_property
+    def names(self) -> Mapping[str, str]:
+        """Names of the reps by id."""
+        return {rep.id: rep.name for rep in self.reps}
 
     def absent(self, now: datetime) -> frozenset[str]:
         """Ids of the reps that are away at `now`."""

@@ -167,8 +167,8 @@ def test_several_reasons_are_told_one_by_one_with_their_reps() -> None:
     rules = team(rep("a"), rep("b", product_lines=["baths"]), rep("c", product_lines=["baths"]))
     choice = choose(rules, lead(), nobody_yet(rules), {"a"})
     assert [(r.code, r.text) for r in choice.reasons if r.code.startswith("skipped")] == [
-        ("skipped_absent", "1: a"),
-        ("skipped_product_line", "2: b, c"),
+        ("skipped_absent", "Passed over (away): a"),
+        ("skipped_product_line", "Passed over (not for this product line): b, c"),
     ]
     assert choice.reasons[0].code == "nobody_free"
 
@@ -177,9 +177,9 @@ def test_the_choice_says_which_territory_which_weight_and_which_load() -> None:
     rules = book().rules
     choice = choose(rules, lead(), nobody_yet(rules) | {"ana": Standing("ana", 14, 20)}, {"beto"})
     assert [(r.code, r.text) for r in choice.reasons] == [
-        ("default_pool", "north: no territory covers it"),
-        ("turn", "ana: weight 2, 14 of 100 open leads"),
-        ("skipped_absent", "1: beto"),
+        ("default_pool", "No territory covers it: default pool north"),
+        ("turn", "Next in turn: Ana Prueba (weight 2, 14 of 100 open leads)"),
+        ("skipped_absent", "Passed over (away): Beto Prueba"),
     ]
 
 

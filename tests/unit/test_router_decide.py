@@ -287,7 +287,7 @@ def test_a_returned_lead_goes_to_another_rep_with_the_reason_and_is_parked_after
     run(at, qualified())
     outcome, moved = run(at, report(1, "lead.returned", reason="wrong city"))
     assert (outcome.type, moved.type, state(moved).previous_owner) == ("lead.returned", "lead.reassigned", "ana")
-    assert state(moved).reasons[0].text == "ana gave it back: wrong city"
+    assert state(moved).reasons[0].text == "Ana Prueba gave it back: wrong city"
     (last,) = due(at, after=timedelta(hours=9))
     destination = state(last).owner.destination  # type: ignore[union-attr]  # a reassigned lead has one
     events = run(at, report(1, "lead.returned", by=destination, key="2"))
