@@ -13,7 +13,7 @@ from schemas.events.assignments import Assignment, Owner
 from schemas.events.event import Event, Reason, derived_id
 from schemas.events.leads import Contact, LeadQualified, LeadReceived, LeadState, Origin, SubmissionClosed
 from schemas.events.operations import DeadLetter
-from schemas.events.outcomes import Outcome
+from schemas.events.outcomes import Outcome, OutcomeReport
 from schemas.identity import identity_hash
 from schemas.topics import Topic
 from services.analytics.service import build
@@ -32,6 +32,7 @@ START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 FIRST = ("Ana", "Luis", "Marta", "Jon", "Priya", "Tom", "Chloé", "Ирина")
 LAST = ("García López", "Smith", "Núñez", "Okafor", "Schmidt", "Rossi")
 REPS = (("rep-ana", "Ana Torres"), ("rep-bo", "Bo Larsen"), ("rep-cy", "Cy Adeyemi"))
+CRM_OUTCOMES = topics.destination_outcomes("crm")
 SOURCES = ("web-form", "meta-ads", "google-ads", "fair-madrid")
 
 
@@ -102,7 +103,8 @@ class Story:
         )  # fmt: skip
         return record(topics.LEADS_QUALIFIED, kind, self.lead_id, data)
 
-    def assigned(self, version: int = 1, kind: str = "lead.assigned", rep: tuple[str, str] | None = None) -> Record:
+    def assigned(self, version: int = 1, kind: str = "lead.assigned", rep: tuple[str, str] | None = None,
+                 turn: str | None = None) -> Record:  # fmt: skip
         rep_id, name = rep or self.rep
         parked = kind == "lead.parked"
         data = Assignment(
@@ -111,7 +113,8 @@ class Story:
             owner=None if parked else Owner(
                 rep_id=rep_id, name=name, pool="north", destination="crm", number=self.n, load=3, capacity=20),
             attempt=version, assigned_at=None if parked else self.at + self.wait * version,
-            reasons=(Reason(code="turn", text=f"{name} was next in turn in pool north"),), rules_version="router-1",
+            reasons=(Reason(code="turn", text=turn or f"{name} was next in turn in pool north"),),
+            rules_version="router-1",
         )  # fmt: skip
         return record(topics.LEADS_ASSIGNED, kind, self.lead_id, data)
 
@@ -119,6 +122,18 @@ class Story:
         data = Outcome(**self._common(after), lead_id=self.lead_id, destination="crm", rep_id=self.rep[0],
                        value=value, currency="EUR" if value else None)  # fmt: skip
         return record(topics.LEADS_OUTCOMES, kind, self.lead_id, data, derived_id(self.lead_id, f"{kind}{after}"))
+
+    def reported(self, kind: str, n: int = 0) -> Record:
+        """As the CRM says it, on its own topic."""
+        data = OutcomeReport(lead_id=self.lead_id, rep_id=self.rep[0])
+        event_id, at = derived_id(self.lead_id, kind, n), self.at + timedelta(minutes=5)
+        return record(CRM_OUTCOMES, kind, self.lead_id, data, event_id, at)
+
+    def judged(self, kind: str, n: int = 0) -> Record:
+        """The same as router tells it, once it has found that the CRM may say so."""
+        cause = {"cause_id": codec.inbox_id(CRM_OUTCOMES, "caudal", derived_id(self.lead_id, kind, n))}
+        data = Outcome(**self._common(timedelta(minutes=6)) | cause, lead_id=self.lead_id, destination="crm")
+        return record(topics.LEADS_OUTCOMES, kind, self.lead_id, data)
 
     def given_up(self, service: str = "qualify", reason: str = "handler_error") -> Record:
         letter = DeadLetter(

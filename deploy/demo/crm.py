@@ -28,7 +28,7 @@ def story(lead_id: str, attempt: int) -> Reports:
     """What this owner will report of a lead, in order, always the same; a few get no answer and go to a colleague."""
     luck = uuid.uuid5(uuid.NAMESPACE_OID, f"{lead_id}/{attempt}").int
     talks: Reports = [("lead.stage_changed", {"stage": stage}) for stage in ("contacted", "proposal")]
-    ends: Reports = [("lead.won", {"value": 500 + luck % 24_000, "currency": "EUR"}), ("lead.lost", {"reason": "dear"})]
+    ends: Reports = [("lead.won", {"value": 500 + luck % 24_000, "currency": "EUR"}), ("lead.lost", {"reason": "cost"})]
     return [] if luck % 100 < 7 else [("lead.accepted", {}), *talks[: luck // 100 % 3], *ends[luck // 300 % 7 :][:1]]
 
 

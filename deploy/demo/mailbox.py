@@ -158,8 +158,14 @@ def _list(mailbox: Mailbox) -> str:
         f'<td><a href="/mail/{name}">{escape(str(mail["Subject"]))}</a></td></tr>'
         for name, mail in newest
     )
-    head = f"<p>{len(mailbox.mails)} mails, the newest {len(newest)} below. None of them left this machine.</p>"
+    head = f"<p>{_counted(len(mailbox.mails))}. None of them left this machine.</p>"
     return _page("Mailbox", f"{head}<table><tr><th>Date<th>To<th>Subject</tr>{rows}</table>")
+
+
+def _counted(mails: int) -> str:
+    """How many there are, and how many of them are in the list."""
+    whole = "1 mail" if mails == 1 else f"{mails:,} mails"
+    return whole if mails <= SHOWN else f"{whole}, the newest {SHOWN} shown"
 
 
 def _view(name: str, mail: EmailMessage) -> str:

@@ -48,7 +48,7 @@ def qualified(event: Incoming, data: QualifiedView | Closed, world: World) -> No
         )  # fmt: skip
         world.tell_lead(Lead(lead.lead_id, qualified=state))
         if event.type == "lead.qualified" and not lead.is_test:
-            world.opened.append(lead.lead_id)
+            world.opened.append((data.recorded_at, lead.lead_id))
     end_state = END_STATE.get(event.type)
     if data.submission_id and end_state:
         end_state = "test" if (lead or data).is_test else end_state  # type: ignore[union-attr]  # one of them has it

@@ -114,7 +114,7 @@ ON CONFLICT (rep_id) DO UPDATE SET name = excluded.name
 
 -- name: note_latest
 -- Remember the leads opened last.
-INSERT INTO latest (lead_id) SELECT unnest(%(ids)s::text[])
+INSERT INTO latest (at, lead_id) SELECT * FROM unnest(%(times)s::timestamptz[], %(ids)s::text[])
 
 -- name: keep_dead_letters
 -- Keep dead letters for repair.
@@ -131,7 +131,7 @@ ON CONFLICT (id) DO NOTHING
 WITH seconds AS (
   DELETE FROM throughput WHERE second < %(now)s::timestamptz - interval '1 hour'
 ), openings AS (
-  DELETE FROM latest WHERE id < (SELECT max(id) - 500 FROM latest)
+  DELETE FROM latest WHERE at < (SELECT at FROM latest ORDER BY at DESC OFFSET 500 LIMIT 1)
 )
 DELETE FROM dead_letter WHERE recorded_at < %(now)s::timestamptz - interval '90 days'
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from schemas.identity import address_hash, fold_email
-from schemas.topics import LEADS_ASSIGNED, LEADS_QUALIFIED, LEADS_RECEIVED
+from schemas.topics import LEADS_ASSIGNED, LEADS_OUTCOMES, LEADS_QUALIFIED, LEADS_RECEIVED
 from services.analytics.store import SQL
 from services.runtime.postgres import Cursor, select
 
@@ -31,11 +31,21 @@ class Entry:
 
 
 def timeline(cursor: Cursor, lead_id: str) -> list[Entry]:
-    """Events of the lead and of the submissions that it goes back to, in the order of their recording."""
+    """Events of the lead and of the submissions that it goes back to, in the order of their recording.
+
+    A report that router judged stands there once, as judged; one that it refused, or has not read yet, as it came.
+    """
     own = [_entry(row) for row in select(cursor, SQL["facts_of_lead"], {"lead_id": lead_id})]
     ids = sorted({str(e.data.get("correlation_id")) for e in own if e.topic == LEADS_QUALIFIED.name})
     arrivals = [_entry(row) for row in select(cursor, SQL["facts_of_submissions"], {"ids": ids})] if ids else []
-    return sorted(arrivals + own, key=lambda e: (e.recorded_at, FLOW.get(e.topic, len(FLOW)), e.data.get("version", 0)))
+    judged = {e.data.get("cause_id") for e in own if e.topic == LEADS_OUTCOMES.name}
+    told = [e for e in arrivals + own if not (as_reported(e) and e.id in judged)]
+    return sorted(told, key=lambda e: (e.recorded_at, FLOW.get(e.topic, len(FLOW)), e.data.get("version", 0)))
+
+
+def as_reported(entry: Entry) -> bool:
+    """Whether it is an outcome as a CRM reported it, not as router judged it."""
+    return entry.type in LEADS_OUTCOMES.events and entry.topic != LEADS_OUTCOMES.name
 
 
 def find_leads(cursor: Cursor, term: str, secret: str) -> list[str]:

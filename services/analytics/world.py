@@ -18,7 +18,7 @@ class World:
     leads: dict[str, Lead] = field(default_factory=dict)
     submissions: dict[str, Submission] = field(default_factory=dict)
     moved: Counter[tuple[datetime, str]] = field(default_factory=Counter)
-    opened: list[str] = field(default_factory=list)
+    opened: list[tuple[datetime, str]] = field(default_factory=list)
     reps: dict[str, str] = field(default_factory=dict)
     dead_letters: list[tuple[str, DeadLetter]] = field(default_factory=list)
 

@@ -38,7 +38,8 @@ def _closed(lead: Lead, event: Incoming, world: World, context: Context) -> tupl
     status, data = STATUS[event.type], event.data
     if lead.status == status or (status == "lost" and (lead.status == "won" or not data.by_holder)):
         return ()
-    why = Reason(code=status, text=f"{data.destination} reports the lead {status}: {data.reason or 'no reason given'}")
+    said = f": {data.reason}" if data.reason else ""
+    why = Reason(code=status, text=f"{data.destination} reports the lead {status}{said}")
     state = lead.state.model_copy(update={"status": status})
     repeat = _unheard(lead, data)
     if repeat is None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -97,3 +99,51 @@ def test_without_the_database_the_console_says_so(console: Console, client: http
     assert client.get("/healthz").status_code == 200
     alone.cursor().execute("ALTER TABLE funnel_gone RENAME TO funnel")
     assert client.get("/").status_code == 200
+
+
+def test_a_judged_outcome_stands_once_in_the_story_and_a_refused_one_as_it_was_reported(
+    feed: Feed, client: httpx.Client
+) -> None:
+    lead = Story(1)
+    feed.take([*lead.whole(), lead.reported("lead.accepted"), lead.judged("lead.accepted"), lead.reported("lead.won")])
+    told = client.get(f"/api/leads/{lead.lead_id}").json()["events"]
+    assert [(e["topic"], e["type"]) for e in told[3:]] == [
+        ("crm.crm.outcomes.v1", "lead.won"), ("leads.outcomes.v1", "lead.accepted"),
+    ]  # fmt: skip
+    page = client.get(f"/leads/{lead.lead_id}").text
+    assert page.count("Accepted by the rep") == 1
+    assert page.count("as reported, not judged") == 1
+
+
+def test_the_latest_leads_stand_in_the_order_of_their_opening_however_they_were_read(console: Console) -> None:
+    now = datetime.now(UTC) - timedelta(minutes=1)
+    stories = [Story(n, at=now + timedelta(seconds=n), name=f"Person{n:02}") for n in range(30)]
+    for story in sorted(stories, key=lambda s: (s.n % 6, s.n)):
+        console.feed.take(story.whole(), now)
+    again = stories[29].qualified(2, "hot", "lead.rescored")
+    console.feed.take([again], now)
+    page = httpx.get(console.url).text
+    assert re.findall(r"<b>Person(\d+)", page) == [f"{n:02}" for n in range(29, 9, -1)]
+
+
+def test_dead_letters_are_told_apart_by_today_and_kept(console: Console, client: httpx.Client) -> None:
+    now = datetime.now(UTC)
+    before = [Story(n, at=now - timedelta(days=2)).given_up(reason=f"reason{n}") for n in range(9)]
+    console.feed.take([*before, Story(20, at=now).given_up()], now)
+    page = client.get("/").text
+    assert "10 kept for repair, 1 of them from today" in page
+    assert 'id="dead-n">10<' in page
+    assert "10 guardados para reparar, 1 de ellos de hoy" in client.get("/?lang=es").text
+
+
+def test_reasons_are_spanish_on_the_spanish_page_and_as_written_where_they_are_not_known(
+    feed: Feed, client: httpx.Client
+) -> None:
+    lead = Story(1, at=datetime.now(UTC))
+    feed.take(
+        [lead.received(), lead.qualified(), lead.assigned(turn="Next in turn: Ana (weight 2, 3 of 20 open leads)")]
+    )
+    for path in ("/?lang=es", f"/leads/{lead.lead_id}?lang=es"):
+        page = client.get(path).text
+        assert "Le toca a Ana (peso 2, 3 de 20 leads abiertos)" in page
+        assert "Asked for a quote" in page

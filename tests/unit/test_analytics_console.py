@@ -18,7 +18,7 @@ SERIES = st.lists(st.integers(0, 10**6), min_size=2, max_size=80)
 
 
 def live(waits: Mapping[int, int], n: int = 0) -> Live:
-    return Live(AT, {stage: [n] * 60 for stage in STAGES}, waits, NOTHING, (), (), ())
+    return Live(AT, {stage: [n] * 60 for stage in STAGES}, waits, NOTHING, (), 0, 0, (), ())
 
 
 def test_every_word_has_both_languages() -> None:

@@ -49,6 +49,7 @@ def test_the_mailbox_keeps_every_mail_counts_it_and_shows_it_in_a_sandbox(mailbo
     assert json.loads(page(f"{url}/count")[0]) == {"mails": 2, "message_ids": 1}
     listed, _ = page(f"{url}/")
     assert "&lt;b&gt;Hello" in listed
+    assert "<p>2 mails. None of them left this machine.</p>" in listed
     name = listed.split('href="/mail/')[1].split('"')[0]
     shown, _ = page(f"{url}/mail/{name}")
     assert f'src="/html/{name}"' in shown
@@ -72,3 +73,12 @@ def test_the_mailbox_remembers_what_it_kept(tmp_path: Path) -> None:
     second = Mailbox(tmp_path)
     second.load()
     assert second.counts() == {"mails": 1, "message_ids": 1}
+
+
+@pytest.mark.parametrize(
+    ("mails", "told"), [(0, "0 mails"), (1, "1 mail"), (353, "353 mails"), (1353, "1,353 mails, the newest 500 shown")]
+)
+def test_the_mailbox_says_how_many_it_shows_only_where_it_shows_not_all(mails: int, told: str) -> None:
+    from deploy.demo.mailbox import _counted
+
+    assert _counted(mails) == told

@@ -20,13 +20,14 @@ class Reason:
     """Why a service decided so."""
 
     stage: str
+    code: str
     text: str
     points: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class LatestLead:
-    """One lead as its latest states tell. `state` is empty and `owner` None until router has spoken."""
+    """One lead as its latest states tell. `at`: when it was opened. `owner` is None until router has spoken."""
 
     lead_id: str
     at: datetime
@@ -44,10 +45,10 @@ class LatestLead:
 
 def latest_leads(cursor: Cursor, today: date) -> list[LatestLead]:
     """The last leads, newest first."""
-    ids = [i for (i,) in select(cursor, SQL["latest_leads"], {"limit": LIMIT})]
-    if not ids:
+    opened: dict[str, datetime] = dict(select(cursor, SQL["latest_leads"], {"limit": LIMIT}))
+    if not opened:
         return []
-    facts = select(cursor, SQL["decisions"], {"ids": ids, "since": today - timedelta(days=1)})
+    facts = select(cursor, SQL["decisions"], {"ids": list(opened), "since": today - timedelta(days=1)})
     told: dict[str, dict[str, Any]] = {}
     held: dict[str, dict[str, Any]] = {}
     opened_by: dict[str, str] = {}
@@ -58,18 +59,18 @@ def latest_leads(cursor: Cursor, today: date) -> list[LatestLead]:
             told[key] = data
             opened_by.setdefault(key, data["correlation_id"])
     waits = dict(select(cursor, SQL["waits_of"], {"ids": list(opened_by.values())}))
-    return [_lead(i, told[i], held.get(i, {}), waits.get(opened_by[i])) for i in ids if i in told]
+    return [_lead(i, at, told[i], held.get(i, {}), waits.get(opened_by[i])) for i, at in opened.items() if i in told]
 
 
 def _version(fact: tuple[dict[str, Any], str, str]) -> int:
     return int(fact[0].get("version", 0))
 
 
-def _lead(lead_id: str, told: dict[str, Any], held: dict[str, Any], wait_ms: float | None) -> LatestLead:
+def _lead(lead_id: str, at: datetime, told: dict[str, Any], held: dict[str, Any], wait_ms: float | None) -> LatestLead:
     lead, owner = told["lead"], held.get("owner")
     contact, origin = lead.get("contact", {}), lead.get("origin", {})
     return LatestLead(
-        lead_id, datetime.fromisoformat(told["recorded_at"]), _name(contact), contact.get("company") or "",
+        lead_id, at, _name(contact), contact.get("company") or "",
         origin.get("source", ""), origin.get("campaign") or "", lead.get("warmth", ""), lead.get("score", 0.0),
         held.get("state", ""), owner["name"] if owner else None, wait_ms,
         (*_reasons("qualify", told.get("reasons", ())), *_reasons("router", held.get("reasons", ()))),
@@ -82,4 +83,4 @@ def _name(contact: dict[str, Any]) -> str:
 
 
 def _reasons(stage: str, told: Iterable[dict[str, Any]]) -> list[Reason]:
-    return [Reason(stage, str(r.get("text") or r.get("code", "")), r.get("points")) for r in told]
+    return [Reason(stage, str(r.get("code", "")), str(r.get("text") or ""), r.get("points")) for r in told]

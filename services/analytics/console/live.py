@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from schemas import topics
 from services.analytics.console.latest import LatestLead, latest_leads
@@ -43,13 +43,18 @@ class DeadGroup:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """One look. `series`: events per second of the last minute, by stage. `waits`: speed to lead since yesterday."""
+    """One look. `series`: events per second of the last minute, by stage. `waits`: speed to lead since yesterday.
+
+    `dead_kept` dead letters wait for repair, `dead_today` of them from this UTC day, in the groups `dead`.
+    """
 
     at: datetime
     series: Mapping[str, Sequence[int]]
     waits: Mapping[int, int]
     today: SubmissionsRow
     funnel: Sequence[FunnelRow]
+    dead_kept: int
+    dead_today: int
     dead: Sequence[DeadGroup]
     latest: Sequence[LatestLead]
 
@@ -57,6 +62,7 @@ class Live:
 def look(cursor: Cursor, now: datetime) -> Live:
     """Read everything as it is at `now`."""
     day = now.date()
+    kept = select(cursor, SQL["dead_kept"], {"since": datetime(day.year, day.month, day.day, tzinfo=UTC)})[0]
     today = submissions(cursor, Question(day, day + timedelta(days=1), ("owner",)))
     return Live(
         now,
@@ -64,6 +70,8 @@ def look(cursor: Cursor, now: datetime) -> Live:
         dict(select(cursor, SQL["waits"], {"since": day - timedelta(days=1)})),
         today[0] if today else NOTHING,
         funnel(cursor, Question(day - timedelta(days=FUNNEL_DAYS - 1), day + timedelta(days=1))),
+        kept[0],
+        kept[1],
         [DeadGroup(*row) for row in select(cursor, SQL["dead_waiting"])],
         latest_leads(cursor, day),
     )

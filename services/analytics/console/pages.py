@@ -9,9 +9,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from services.analytics.console import shapes
+from services.analytics.console.details import details
 from services.analytics.console.live import FUNNEL_DAYS, STAGES
 from services.analytics.console.words import Tongue
 from services.analytics.reports import render
+from services.analytics.timeline import as_reported
 
 END_STATES = ("opened", "attached", "interest", "disqualified", "test", "dead", "on_the_way")
 STAGE_OF_TOPIC = {
@@ -47,6 +49,7 @@ def load_pages() -> Pages:
     environment.globals |= {
         "stages": tuple(STAGES), "end_states": END_STATES, "stage_of": STAGE_OF_TOPIC, "shapes": shapes,
         "funnel_days": FUNNEL_DAYS, "columns": render.columns, "is_figure": render.is_figure,
+        "details": details, "as_reported": as_reported,
     }  # fmt: skip
     environment.filters["pretty"] = lambda data: json.dumps(data, indent=2, ensure_ascii=False)
     return Pages(environment)

@@ -12,9 +12,13 @@ SELECT service, topic, reason, count(*), max(recorded_at), (array_agg(detail ORD
 FROM dead_letter WHERE resolved_at IS NULL
 GROUP BY service, topic, reason ORDER BY max(recorded_at) DESC LIMIT 8
 
+-- name: dead_kept
+-- How many dead letters wait for repair, and how many of them were written since a moment.
+SELECT count(*), count(*) FILTER (WHERE recorded_at >= %(since)s) FROM dead_letter WHERE resolved_at IS NULL
+
 -- name: latest_leads
--- The leads opened last.
-SELECT lead_id FROM latest ORDER BY id DESC LIMIT %(limit)s
+-- The leads opened last and when, newest first.
+SELECT lead_id, at FROM latest ORDER BY at DESC, lead_id LIMIT %(limit)s
 
 -- name: decisions
 -- What qualify and router said of these leads; compacted topics' facts lie under the first day.

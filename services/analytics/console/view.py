@@ -26,7 +26,7 @@ def shown(beat: Beat, tongue: Tongue, pages: Pages) -> dict[str, dict[str, str]]
         "clock": f"{live.at:%H:%M:%S}",
         "speed-p50": tongue.duration(percentile(waits, 0.5)), "speed-p99": tongue.duration(percentile(waits, 0.99)),
         "speed-note": note, "today-n": tongue.number(live.today.received),
-        "dead-n": tongue.number(sum(group.waiting for group in live.dead)),
+        "dead-n": tongue.number(live.dead_kept),
     }  # fmt: skip
     path = {"speed-bars": shapes.bars([waits.get(upto, 0) for upto in BUCKETS_SHOWN], 560, 64)}
     level = {}
