@@ -32,6 +32,7 @@ START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 FIRST = ("Ana", "Luis", "Marta", "Jon", "Priya", "Tom", "Chloé", "Ирина")
 LAST = ("García López", "Smith", "Núñez", "Okafor", "Schmidt", "Rossi")
 REPS = (("rep-ana", "Ana Torres"), ("rep-bo", "Bo Larsen"), ("rep-cy", "Cy Adeyemi"))
+DETAIL = "KeyError while deciding lead.received"
 CRM_OUTCOMES = topics.destination_outcomes("crm")
 SOURCES = ("web-form", "meta-ads", "google-ads", "fair-madrid")
 
@@ -135,9 +136,9 @@ class Story:
         data = Outcome(**self._common(timedelta(minutes=6)) | cause, lead_id=self.lead_id, destination="crm")
         return record(topics.LEADS_OUTCOMES, kind, self.lead_id, data)
 
-    def given_up(self, service: str = "qualify", reason: str = "handler_error") -> Record:
+    def given_up(self, service: str = "qualify", reason: str = "handler_error", detail: str = DETAIL) -> Record:
         letter = DeadLetter(
-            service=service, reason=reason, detail="KeyError while deciding lead.received",
+            service=service, reason=reason, detail=detail,
             topic=topics.LEADS_RECEIVED.name, partition=0, offset=self.n, timestamp_ms=0, event_id=self.submission_id,
             event_type="lead.received", recorded_at=self.at.isoformat(), raw_value="e30=", sha256="0" * 64,
         )  # fmt: skip

@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from dataclasses import dataclass, field
+from datetime import UTC
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from functools import partial
@@ -39,6 +40,10 @@ td,th{padding:9px 14px;text-align:left;border-bottom:1px solid #e6ecee;vertical-
 th{color:#5c6d71;font-weight:600}
 a{color:#0b5c66}
 iframe{width:100%;height:880px;border:1px solid #dde5e7;border-radius:8px;background:#fff;margin-top:20px}
+td.at{white-space:nowrap;font-variant-numeric:tabular-nums}td.to{overflow-wrap:anywhere}
+@media(max-width:700px){main{padding:0 10px}table.list th{display:none}
+table.list td{display:block;border:0;padding:2px 12px}
+table.list tr{display:block;padding:8px 0;border-bottom:1px solid #e6ecee}iframe{height:1100px}}
 td.v{font-family:ui-monospace,monospace;font-size:13px;word-break:break-all}
 """
 
@@ -146,7 +151,9 @@ def _html_part(mail: EmailMessage) -> str:
 
 def _page(title: str, body: str) -> str:
     return (
-        f'<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
+        '<!DOCTYPE html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style>"
         f'<header><a href="/">Mailbox of the trial</a></header><main>{body}</main></html>'
     )
 
@@ -154,12 +161,18 @@ def _page(title: str, body: str) -> str:
 def _list(mailbox: Mailbox) -> str:
     newest = list(mailbox.mails.items())[-SHOWN:][::-1]
     rows = "".join(
-        f"<tr><td>{escape(str(mail['Date']))}</td><td>{escape(str(mail['To']))}</td>"
+        f'<tr><td class="at">{escape(_when(mail))}</td><td class="to">{escape(str(mail["To"]))}</td>'
         f'<td><a href="/mail/{name}">{escape(str(mail["Subject"]))}</a></td></tr>'
         for name, mail in newest
     )
     head = f"<p>{_counted(len(mailbox.mails))}. None of them left this machine.</p>"
-    return _page("Mailbox", f"{head}<table><tr><th>Date<th>To<th>Subject</tr>{rows}</table>")
+    return _page("Mailbox", f"{head}<table class=list><tr><th>Sent (UTC)<th>To<th>Subject</tr>{rows}</table>")
+
+
+def _when(mail: EmailMessage) -> str:
+    """When it was sent, UTC; as it stands there where it is no date."""
+    date = getattr(mail["Date"], "datetime", None)
+    return f"{date.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if date else str(mail["Date"] or "")
 
 
 def _counted(mails: int) -> str:
@@ -170,8 +183,8 @@ def _counted(mails: int) -> str:
 
 def _view(name: str, mail: EmailMessage) -> str:
     rows = "".join(f'<tr><th>{escape(k)}<td class="v">{escape(str(v))}</tr>' for k, v in mail.items())
-    seen = " · ".join(escape(str(mail[key])) for key in ("From", "To", "Date"))
-    head = f"<h2>{escape(str(mail['Subject']))}</h2><p>{seen}</p>"
+    seen = (f"From {mail['From']}", f"To {mail['To']}", f"{_when(mail)} UTC")
+    head = f"<h2>{escape(str(mail['Subject']))}</h2><p>{'<br>'.join(map(escape, seen))}</p>"
     headers = f"<details><summary>All headers</summary><table>{rows}</table></details>"
     frame = f'<iframe sandbox="{_SANDBOX}" src="/html/{name}" title="The mail"></iframe>'
     return _page(str(mail["Subject"]), f"{head}{headers}{frame}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from heapq import nlargest
 from operator import itemgetter
 from zlib import crc32
 
@@ -63,7 +62,7 @@ def apply(cursor: Cursor, world: World) -> None:
         reps = sorted(world.reps.items())
         cursor.execute(SQL["name_reps"], {"ids": [i for i, _ in reps], "names": [name for _, name in reps]})
     if world.opened:
-        times, ids = zip(*nlargest(LATEST, world.opened), strict=True)
+        times, ids = zip(*sorted(world.opened, key=itemgetter(0))[-LATEST:], strict=True)
         cursor.execute(SQL["note_latest"], {"times": array(times), "ids": array(ids)})
     if world.dead_letters:
         _keep_dead_letters(cursor, world.dead_letters)

@@ -13,7 +13,9 @@ from schemas.topics import LEADS_ASSIGNED, LEADS_OUTCOMES, LEADS_QUALIFIED, LEAD
 from services.analytics.store import SQL
 from services.runtime.postgres import Cursor, select
 
-FLOW = {topic.name: place for place, topic in enumerate((LEADS_RECEIVED, LEADS_QUALIFIED, LEADS_ASSIGNED))}
+FLOW = {
+    topic.name: place for place, topic in enumerate((LEADS_RECEIVED, LEADS_QUALIFIED, LEADS_OUTCOMES, LEADS_ASSIGNED))
+}
 
 
 @dataclass(frozen=True, slots=True)

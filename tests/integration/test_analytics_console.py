@@ -147,3 +147,30 @@ def test_reasons_are_spanish_on_the_spanish_page_and_as_written_where_they_are_n
         page = client.get(path).text
         assert "Le toca a Ana (peso 2, 3 de 20 leads abiertos)" in page
         assert "Asked for a quote" in page
+
+
+def test_a_closing_stands_after_its_outcome_and_does_not_repeat_why_the_lead_was_assigned(
+    feed: Feed, client: httpx.Client
+) -> None:
+    lead = Story(1)
+    feed.take([*lead.whole(), lead.assigned(2, "lead.closed"), lead.outcome("lead.won", after=lead.wait * 2)])
+    told = client.get(f"/api/leads/{lead.lead_id}").json()["events"]
+    assert [e["type"] for e in told[2:]] == ["lead.assigned", "lead.won", "lead.closed"]
+    assert client.get(f"/leads/{lead.lead_id}").text.count("<li>Ana Torres was next in turn in pool north") == 1
+
+
+def test_the_report_of_dead_letters_is_told_in_words_and_keeps_the_detail_whole(
+    feed: Feed, client: httpx.Client
+) -> None:
+    feed.take([Story(1).given_up(detail="it holds no field; send one")])
+    page = client.get("/reports/deadletters?lang=es&since=2026-03-01&until=2026-04-01").text
+    assert "it holds no field; send one" in page
+    assert ">Cualificación</td>" in page
+    assert ">Falló al decidirlo</td>" in page
+
+
+def test_the_funnel_by_owner_names_the_reps_and_not_their_ids(feed: Feed, client: httpx.Client) -> None:
+    feed.take(Story(1).whole())
+    page = client.get("/reports/funnel?by=owner&since=2026-03-01&until=2026-04-01").text
+    assert "Ana Torres" in page
+    assert "rep-ana" not in page

@@ -18,7 +18,7 @@ SELECT count(*), count(*) FILTER (WHERE recorded_at >= %(since)s) FROM dead_lett
 
 -- name: latest_leads
 -- The leads opened last and when, newest first.
-SELECT lead_id, at FROM latest ORDER BY at DESC, lead_id LIMIT %(limit)s
+SELECT lead_id, at FROM latest ORDER BY at DESC, id DESC LIMIT %(limit)s
 
 -- name: decisions
 -- What qualify and router said of these leads; compacted topics' facts lie under the first day.
