@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import secrets
 import socket
+import sys
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 
@@ -52,6 +53,22 @@ def demand(port: int, setting: str, host: str = LOOPBACK, remedy: str = "set ano
     if error.errno == errno.EACCES:
         raise EmbeddedError(f"Port {port} ({setting}) may not be opened by this user: set one from 1024 on.")
     raise EmbeddedError(f"Port {port} ({setting}) of {host} cannot be opened ({error.strerror}): {remedy}.")
+
+
+def claim(port: int) -> socket.socket | None:
+    """Claim a port among the installations of this machine until the socket is closed; None: another start has it.
+
+    Between the choice of a port and the moment when a service listens lie seconds. The claim is a name that the kernel
+    forgets with the process (Linux); elsewhere it claims nothing.
+    """
+    claimed = socket.socket(socket.AF_UNIX)
+    try:
+        if sys.platform == "linux":
+            claimed.bind(f"\0caudal-port-{port}")
+    except OSError:
+        claimed.close()
+        return None
+    return claimed
 
 
 def listening_homes(port: int) -> frozenset[str]:

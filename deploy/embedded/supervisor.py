@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from socket import socket
 
 import psutil
 from pydantic import BaseModel, ConfigDict
@@ -59,6 +60,8 @@ class Settled:
 
     console: str | None = None
     taken: frozenset[int] = frozenset()
+    claims: tuple[socket, ...] = ()
+    """Held as long as the installation runs."""
 
 
 def supervise(

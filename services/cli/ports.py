@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import os
 import urllib.request
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
+from socket import socket
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from deploy.embedded.errors import disk_errors
+from deploy.embedded.errors import EmbeddedError, disk_errors
 from deploy.embedded.home import write_private
-from deploy.embedded.ports import LOOPBACK, demand, free_port, is_free, listening_homes
+from deploy.embedded.ports import LOOPBACK, claim, demand, free_port, is_free, listening_homes
 from deploy.embedded.supervisor import read_state
 
 
@@ -49,25 +50,24 @@ OURS = {"intake": ("intake",), "console": ("console",), "mailbox": ("mailbox", "
 """Each service that listens, and its ports."""
 
 
-def settle_ports(folder: Path, services: Collection[str]) -> Ports:
-    """Choose and keep the ports of a start; EmbeddedError if one that was configured cannot be had.
+def settle_ports(folder: Path, services: Collection[str]) -> tuple[Ports, tuple[socket, ...]]:
+    """Choose and keep the ports of a start, with the claims on them; EmbeddedError if a configured one cannot be had.
 
     `services` are about to listen, and nothing of this installation does: to be called with the home locked.
     """
     kept, given = _kept(folder), _given()
-    chosen: dict[str, int] = {}
     listening = {name for service in services for name in OURS.get(service, ())}
-    for name, port in given.items():
-        if name in listening:
-            demand(port, f"CAUDAL_{name.upper()}_PORT", _host(name))
-    for name, usual in asdict(USUAL).items():
-        taken = {*given.values(), *chosen.values()}
-        wanted = [p for p in (kept.get(name, 0), usual) if 0 < p < 65536 and p not in taken]
-        free = (p for p in wanted if name not in listening or is_free(p, _host(name)))
-        chosen[name] = given.get(name) or next(free, None) or free_port(taken, _host(name))
+    chosen = asdict(USUAL) | kept | given
+    claims: dict[str, socket] = {}
+    for name in listening & given.keys():
+        claims[name] = _demanded(name, given[name])
+    for name in sorted(listening - given.keys()):
+        taken = {chosen[other] for other in (*given, *claims)}
+        found = ((port, claimed) for port in _candidates(name, kept, taken) if (claimed := claim(port)))
+        chosen[name], claims[name] = next(found)
     if chosen != kept:
         write_private(folder / "ports.json", json.dumps(chosen))
-    return Ports(**chosen)
+    return Ports(**chosen), tuple(claims.values())
 
 
 def read_ports(folder: Path) -> Ports:
@@ -102,6 +102,26 @@ def answers(url: str) -> bool:
         return False
 
 
+def _demanded(name: str, port: int) -> socket:
+    setting = f"CAUDAL_{name.upper()}_PORT"
+    demand(port, setting, _host(name))
+    if claimed := claim(port):
+        return claimed
+    raise EmbeddedError(
+        f"Port {port} ({setting}) is taken by another installation that just starts: stop that one with "
+        "`caudal down`, or set another port."
+    )
+
+
+def _candidates(name: str, kept: dict[str, int], taken: Collection[int]) -> Iterator[int]:
+    """The port as last time, the usual one, then any: those on which nothing listens now."""
+    for port in (kept.get(name, 0), getattr(USUAL, name)):
+        if port and port not in taken and is_free(port, _host(name)):
+            yield port
+    while True:
+        yield free_port(taken, _host(name))
+
+
 def _given() -> dict[str, int]:
     return {name: port for name in asdict(USUAL) if (port := getattr(PortSettings(), f"{name}_port"))}
 
@@ -109,7 +129,8 @@ def _given() -> dict[str, int]:
 def _kept(folder: Path) -> dict[str, int]:
     file = folder / "ports.json"
     with disk_errors(folder):
-        return dict(json.loads(file.read_text())) if file.exists() else {}
+        ports = json.loads(file.read_text()) if file.exists() else {}
+    return {name: port for name, port in ports.items() if 0 < port < 65536}
 
 
 def _host(name: str) -> str:

@@ -125,8 +125,8 @@ def run(
 def settle(services: Collection[str]) -> Settled:
     """What stays for the life of an installation, before any of its processes: the secret, and the services' ports."""
     settle_secret(home())
-    ports = settle_ports(home(), services)
-    return Settled(console_url(ports), taken_ports(ports))
+    ports, claims = settle_ports(home(), services)
+    return Settled(console_url(ports), taken_ports(ports), claims)
 
 
 def prepare(parts: Parts) -> Ports:

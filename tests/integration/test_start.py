@@ -111,14 +111,31 @@ def test_port_that_was_chosen_and_is_occupied_now_is_replaced_and_no_two_are_the
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home.mkdir()
-    first = settle_ports(home, ["intake", "console"])
-    assert settle_ports(home, ["intake", "console"]) == first
+    first = settle_ports(home, ["intake", "console"])[0]
+    assert settle_ports(home, ["intake", "console"])[0] == first
     with socket.create_server(("127.0.0.1", first.intake)):
-        second = settle_ports(home, ["intake", "console"])
+        second = settle_ports(home, ["intake", "console"])[0]
         assert second.intake != first.intake
     monkeypatch.setenv("CAUDAL_SMTP_PORT", str(second.console))
-    third = settle_ports(home, ["intake", "console"])
+    third = settle_ports(home, ["intake", "console"])[0]
     assert (third.smtp, third.console == second.console) == (second.console, False)
+
+
+def test_port_that_another_start_has_chosen_is_not_chosen_again_before_it_listens(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = home.with_name("other")
+    home.mkdir()
+    other.mkdir()
+    first, claims = settle_ports(home, ["intake", "console"])
+    second, _ = settle_ports(other, ["intake", "console"])
+    assert not {first.intake, first.console} & {second.intake, second.console}
+    monkeypatch.setenv("CAUDAL_INTAKE_PORT", str(first.intake))
+    with pytest.raises(EmbeddedError, match=f"Port {first.intake} .CAUDAL_INTAKE_PORT. is taken by another instal"):
+        settle_ports(other, ["intake"])
+    for claimed in claims:
+        claimed.close()
+    assert settle_ports(other, ["intake"])[0].intake == first.intake
 
 
 @pytest.mark.parametrize("words", [["status"], ["down"], ["doctor"], ["lead", "x"], ["sources", "keys"], ["topics"]])
@@ -131,7 +148,7 @@ def test_command_that_only_looks_tells_the_ports_in_use_and_keeps_what_is_kept(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home.mkdir()
-    ports = settle_ports(home, ["intake"])
+    ports = settle_ports(home, ["intake"])[0]
     kept = (home / "ports.json").read_bytes()
     write_private(home / "state.json", State(pid=os.getpid(), started=psutil.Process().create_time()).model_dump_json())
     monkeypatch.setenv("CAUDAL_INTAKE_PORT", "8499")
