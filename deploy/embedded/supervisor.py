@@ -109,7 +109,12 @@ def start_detached(home: Path, argv: Sequence[str]) -> State:
 
     EmbeddedError with its sentence if it fails, or if one runs there already. Its output is in `logs/supervisor.log`.
     """
-    return await_launched(launch(home, argv))
+    with stop_signals() as asked:  # in this moment none may leave behind what nobody knows of
+        launched = launch(home, argv)
+    if asked():
+        stop_launched(launched)
+        raise SystemExit(128 + asked.number)
+    return await_launched(launched)
 
 
 def launch(home: Path, argv: Sequence[str]) -> Launch:
@@ -117,14 +122,9 @@ def launch(home: Path, argv: Sequence[str]) -> Launch:
     with locked_home(home) as locked:  # told here, where the caller can see it
         (locked / "state.json").unlink(missing_ok=True)
         log = locked / "logs" / "supervisor.log"
-    # A signal in this moment must not leave behind what nobody knows of.
-    with stop_signals() as asked, disk_errors(log), log.open("ab") as output:
+    with disk_errors(log), log.open("ab") as output:
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
-    launched = Launch(locked, process, log)
-    if asked():
-        stop_launched(launched)
-        raise SystemExit(128 + asked.number)
-    return launched
+    return Launch(locked, process, log)
 
 
 def await_launched(

@@ -11,6 +11,7 @@ from importlib.resources import files
 from rich.console import Console
 
 from deploy.embedded.process import Child, start, stop
+from deploy.embedded.signals import stop_signals
 from deploy.embedded.supervisor import Launch, State, await_launched, launch, read_state, stop_launched
 from services.cli.installation import Installation, home, running
 from services.cli.ports import answers, read_ports
@@ -28,11 +29,14 @@ def installation() -> Iterator[tuple[Callable[[], Installation], bool]]:
     try:
         if read_state(home()) is None:
             out.print("starting Kafka, PostgreSQL and the services ...")
-            ours = launch(home(), [sys.executable, "-m", "services.cli", "up"])
+            with stop_signals() as asked:  # in this moment none may leave behind what nobody knows of
+                ours = launch(home(), [sys.executable, "-m", "services.cli", "up"])
+            if asked():
+                sys.exit(128 + asked.number)
         yield lambda: _opened(ours), ours is not None
     finally:
-        for asked in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(asked, signal.SIG_IGN)  # from here on nothing may keep it from stopping in order
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # from here on nothing may keep it from stopping in order
         if ours:
             out.print("stopping ...")
             stop_launched(ours)

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -70,6 +70,12 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1, done.stderr
     return done.stderr
+
+
+def works_for(home: Path, process: psutil.Process) -> bool:
+    with suppress(psutil.Error):
+        return process.pid != os.getpid() and process.environ().get("CAUDAL_HOME") == str(home)
+    return False
 
 
 @contextmanager
@@ -189,8 +195,8 @@ def test_start_that_is_asked_to_end_says_stopped_and_leaves_nothing(
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr.splitlines()[-1], "Traceback" in done.stderr) == (code, "stopped", False)
     assert not (home / "state.json").exists()
-    with locked_home(home):
-        pass
+    left = [process for process in psutil.process_iter() if works_for(home, process)]
+    assert psutil.wait_procs(left, timeout=10)[1] == [], "the kernel ends what was tied to it, and nothing else is left"
 
 
 def test_supervisor_of_another_start_is_not_taken_for_ones_own(home: Path) -> None:
