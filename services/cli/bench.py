@@ -7,16 +7,14 @@ from collections.abc import Callable
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from deploy.embedded.errors import EmbeddedError
 from services.cli.benches.chain import chain
 from services.cli.benches.intake import intake
 from services.cli.benches.latency import burst, latency
+from services.cli.tables import show, table
 
 app = typer.Typer(no_args_is_help=True, help="Figures on this machine. Example: caudal bench chain --leads 50000")
-out = Console(highlight=False)
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
@@ -26,7 +24,7 @@ def chain_command(leads: Annotated[int, typer.Option(min=100)] = 200_000, as_jso
 
     Example: caudal bench chain --leads 50000 --json
     """
-    show(lambda: chain(leads), as_json)
+    tell(lambda: chain(leads), as_json)
 
 
 @app.command(name="latency")
@@ -39,7 +37,7 @@ def latency_command(
 
     Example: caudal bench latency --rate 50 --seconds 60
     """
-    show(lambda: latency(rate, seconds), as_json)
+    tell(lambda: latency(rate, seconds), as_json)
 
 
 @app.command(name="burst")
@@ -48,7 +46,7 @@ def burst_command(leads: Annotated[int, typer.Option(min=100)] = 10_000, as_json
 
     Example: caudal bench burst
     """
-    show(lambda: burst(leads), as_json)
+    tell(lambda: burst(leads), as_json)
 
 
 @app.command(name="intake")
@@ -61,10 +59,10 @@ def intake_command(
 
     Example: caudal bench intake --seconds 20
     """
-    show(lambda: intake(seconds, connections), as_json)
+    tell(lambda: intake(seconds, connections), as_json)
 
 
-def show(measure: Callable[[], dict[str, object]], as_json: bool) -> None:
+def tell(measure: Callable[[], dict[str, object]], as_json: bool) -> None:
     """Measure and print, as JSON or as a table."""
     try:
         figures = measure()
@@ -74,7 +72,7 @@ def show(measure: Callable[[], dict[str, object]], as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(figures, indent=1))
         return
-    table = Table("figure", "value")
+    figures_table = table("figure", "value")
     for name, value in figures.items():
-        table.add_row(name, json.dumps(value))
-    out.print(table)
+        figures_table.add_row(name, json.dumps(value))
+    show(figures_table)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import psycopg2
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from deploy.embedded import kafka
 from deploy.embedded.settings import EmbeddedSettings
@@ -20,6 +19,7 @@ from schemas.topics import Topic, all_topics
 from services.cli import books
 from services.cli.installation import home, running
 from services.cli.ports import answers
+from services.cli.tables import show, table
 from services.runtime.errors import CaudalError
 from services.runtime.kafka import Reader
 from services.runtime.settings import RuntimeSettings
@@ -43,11 +43,11 @@ def topics() -> None:
     Example: caudal topics
     """
     settings = RuntimeSettings()
-    table = Table("topic", "key", "events", "written by", "read by", "kept")
+    listed = table("topic", "key", "events", "written by", "read by", "kept")
     for topic in all_topics(settings.source_names(), settings.destination_names()):
         events = ", ".join(topic.events) or "theirs"
-        table.add_row(topic.name, topic.key, events, ", ".join(topic.writers), ", ".join(topic.readers), kept(topic))
-    out.print(table)
+        listed.add_row(topic.name, topic.key, events, ", ".join(topic.writers), ", ".join(topic.readers), kept(topic))
+    show(listed)
 
 
 def kept(topic: Topic) -> str:

@@ -11,7 +11,6 @@ from typing import Annotated
 
 import psycopg2
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -20,9 +19,9 @@ from services.analytics.reports.catalogue import REPORTS
 from services.analytics.reports.question import BadQuestion, question
 from services.analytics.timeline import Entry, find_leads, timeline
 from services.cli.installation import Installation, installation_secret, running
+from services.cli.tables import show, table
 from services.runtime.postgres import Cursor, connect, transaction
 
-out = Console(highlight=False)
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
@@ -47,7 +46,7 @@ def lead(
         typer.echo(json.dumps({i: [asdict(e) for e in story] for i, story in stories.items()}, default=str, indent=1))
         return
     for lead_id, story in stories.items():
-        out.print(story_table(lead_id, story))
+        show(story_table(lead_id, story))
 
 
 def report(
@@ -82,7 +81,7 @@ def report(
     if as_json or csv:
         typer.echo(render.as_json(rows) if as_json else render.as_csv(rows), nl=as_json)
     else:
-        out.print(render.as_table(f"{name} {asked.since} to {asked.until}", rows))
+        show(render.as_table(f"{name} {asked.since} to {asked.until}", rows))
 
 
 @contextmanager
@@ -102,11 +101,11 @@ def analytics(here: Installation) -> Iterator[Cursor]:
 
 def story_table(lead_id: str, story: list[Entry]) -> Table:
     """A lead's events for a terminal."""
-    table = Table("when (UTC)", "event", "why", "rules", title=f"lead {lead_id}", title_justify="left")
+    told = table("when (UTC)", "event", "why", "rules", title=f"lead {lead_id}")
     for entry in story:
         why = "\n".join(reason_text(r) for r in entry.reasons) or what(entry)
-        table.add_row(f"{entry.recorded_at:%m-%d %H:%M:%S}", entry.type, escape(why), entry.rules_version or "")
-    return table
+        told.add_row(f"{entry.recorded_at:%m-%d %H:%M:%S}", entry.type, escape(why), entry.rules_version or "")
+    return told
 
 
 def reason_text(reason: dict[str, object]) -> str:

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from services.cli import books
 from services.cli.installation import running
+from services.cli.tables import show, table
 from services.runtime.errors import CaudalError
 from services.runtime.rulebook import parse_book
 
@@ -60,12 +60,12 @@ def history(book: Annotated[str | None, typer.Argument(help="Only this book.")] 
     """
     entries = list(books.history(running().kafka))
     active = books.active_versions(entries)
-    table = Table("when", "book", "version", "what", "by", "note")
+    entries_table = table("when", "book", "version", "what", "by", "note")
     for e in entries:
         if book in (None, e.book):
             mark = " (in force)" if e.what == "activated" and active[e.book] == e.version else ""
-            table.add_row(f"{e.at:%Y-%m-%d %H:%M:%S}", e.book, e.version, e.what + mark, e.author, e.note or "")
-    out.print(table)
+            entries_table.add_row(f"{e.at:%Y-%m-%d %H:%M:%S}", e.book, e.version, e.what + mark, e.author, e.note or "")
+    show(entries_table)
 
 
 @app.command()

@@ -7,13 +7,11 @@ from typing import Annotated
 
 import psycopg2
 import typer
-from rich.console import Console
 
 from services.cli.installation import running
+from services.cli.tables import show
 from services.cli.verification.oracle import verify as compare
 from services.runtime.errors import CaudalError
-
-out = Console(highlight=False)
 
 
 def verify(
@@ -37,5 +35,5 @@ def verify(
     if as_json:
         typer.echo(json.dumps(report.as_json(), indent=1))
     else:
-        out.print(report.as_tables())
+        show(report.as_tables())
     raise typer.Exit(1 if report.violations else 0)

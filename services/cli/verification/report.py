@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
+
+from services.cli.tables import table
 
 SHOWN = 5
 
@@ -45,12 +46,12 @@ class Report:
 
     def as_tables(self) -> RenderableType:
         """For a terminal: figures, then the broken rules with up to five ids each."""
-        figures = Table("figure", "value")
+        figures = table("figure", "value")
         for name, value in {**self.figures, "violations": self.broken}.items():
             figures.add_row(name.replace("_", " "), f"{value:,}")
         if not self.violations:
             return figures
-        broken = Table("broken rule", "what it means", "how often", "which")
+        broken = table("broken rule", "what it means", "how often", "which")
         for v in self.violations:
             more = "\n…" if len(v.ids) > SHOWN else ""
             broken.add_row(v.rule, v.text, f"{len(v.ids):,}", "\n".join(v.ids[:SHOWN]) + more)
