@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import typer
 
 COMMANDS = {
-    "up": "up", "down": "up", "status": "up", "run": "up", "demo": "demo", "send": "send", "lead": "leads",
-    "report": "leads", "topics": "checks", "doctor": "checks", "verify": "verify",
+    "up": "up", "down": "up", "status": "status", "run": "run", "demo": "demo", "send": "send", "lead": "leads",
+    "report": "leads", "topics": "checks", "doctor": "doctor", "verify": "verify",
 }  # fmt: skip
 """Each command, and the module here that holds the function of this name."""
 GROUPS = ("rules", "sources", "bench")

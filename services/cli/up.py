@@ -1,4 +1,4 @@
-"""`caudal up`, `down`, `status`, `run`: the parts and the services as one thing that lives."""
+"""`caudal up` and `down`: the parts and the services as one thing that lives."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from deploy.embedded.errors import EmbeddedError
 from deploy.embedded.parts import Parts
 from deploy.embedded.process import Child
 from deploy.embedded.settings import EmbeddedSettings
-from deploy.embedded.supervisor import Settled, State, read_state, start_detached, stop_detached, supervise
+from deploy.embedded.supervisor import Settled, State, start_detached, stop_detached, supervise
 from services.cli.environment import check_listening
-from services.cli.installation import home, installation_secret, running, settle_secret
-from services.cli.ports import Ports, answers, read_ports, settle_ports, share_ports, taken_ports
+from services.cli.installation import home, installation_secret, settle_secret
+from services.cli.ports import Ports, answers, read_ports, settle_ports, taken_ports
 from services.runtime.errors import CaudalError
 
 WORKERS = ("qualify", "router", "nurture", "analytics")
@@ -73,53 +72,6 @@ def down() -> None:
     """
     stopped = stop_detached(home())
     out.print("stopped" if stopped else "nothing runs here")
-
-
-def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
-    """Show what runs here: processes, restarts, addresses.
-
-    Example: caudal status
-    """
-    state = read_state(home())
-    if state is None:
-        typer.echo("nothing runs here; start it with `caudal up`", err=True)
-        raise typer.Exit(1)
-    if as_json:
-        typer.echo(state.model_dump_json(exclude={"postgres"}, indent=1))
-        return
-    table = Table("process", "pid", "restarts", "log")
-    for child in state.children:
-        pid = "stopped" if child.down else str(child.pid)
-        table.add_row(child.name, pid, str(child.restarts), os.path.relpath(child.log))
-    out.print(table)
-    tell(state)
-
-
-def run(
-    service: Annotated[str, typer.Argument(help=f"One of: {', '.join(MODULES)}.")],
-    workers: Annotated[int, typer.Option(help="Processes of this service.", min=1, max=32)] = 1,
-) -> None:
-    """Run one service in the foreground on the installation that is up, or on your own cluster.
-
-    Example: CAUDAL_KAFKA=broker:9092 CAUDAL_POSTGRES=postgresql://db/caudal caudal run router --workers 2
-    """
-    if service not in MODULES:
-        out.print(f"no service {service!r}: choose one of {', '.join(MODULES)}", style="red", markup=False)
-        raise typer.Exit(2)
-    here = running()
-    settings = EmbeddedSettings(
-        home=here.home / "run" / f"{service}-{os.getpid()}", kafka=here.kafka, postgres=here.postgres
-    )
-    try:
-        check_listening(shared=workers > 1)
-        share_ports(here.home, service, here.ports)
-        settle_secret(here.home)
-        children = children_of(service, Parts(here.kafka, here.postgres), here.ports, workers, f"{os.getpid()}-")
-        code = supervise(settings, lambda _: children)
-    except (EmbeddedError, CaudalError) as error:
-        out.print(str(error), style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(1) from None
-    raise typer.Exit(code)
 
 
 def settle(services: Collection[str]) -> Settled:
