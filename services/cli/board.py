@@ -21,9 +21,10 @@ LINE_EVERY_S = 5.0
 
 @dataclass(slots=True)
 class Board:
-    """Looks at the installation now and then and shows it: a live table on a terminal, else a line every 5 s.
+    """Looks at the installation now and then and shows it: a live table on a terminal, else lines.
 
-    `began` is the monotonic moment from which `first_assigned_s` counts.
+    A line comes when figures have changed, at most every 5 s. `began`: the monotonic moment from which
+    `first_assigned_s` counts.
     """
 
     here: Installation
@@ -34,9 +35,11 @@ class Board:
     now: Figures = field(default_factory=Figures)
     changed: float = field(default_factory=time.monotonic)
     first_assigned_s: float | None = None
+    over: bool = False
     _live: Live | None = None
     _looked: float = 0.0
-    _said: float = 0.0
+    _said_at: float = 0.0
+    _said: tuple[object, ...] = ()
 
     def __enter__(self) -> Board:
         ports = self.here.ports
@@ -62,28 +65,35 @@ class Board:
             self.first_assigned_s = round(time.monotonic() - self.began, 1)
             self.out.print(f"first lead assigned {self.first_assigned_s} s after the start")
         self.now, self._looked = found, time.monotonic()
-        self._show(moment)
+        self.show(moment)
 
-    def _show(self, moment: float) -> None:
+    def show(self, moment: float) -> None:
+        """Show what is known at this monotonic moment."""
         if self._live:
             self._live.update(self._table(), refresh=True)
-        elif moment - self._said >= LINE_EVERY_S:
-            self._said = moment
+        elif moment - self._said_at >= LINE_EVERY_S and (figures := self._figures()) != self._said:
+            self._said_at, self._said = moment, figures
             self.out.print(self._line())
+
+    def _figures(self) -> tuple[object, ...]:
+        return self.tally.sent, self.tally.acknowledged, self.now
 
     def _line(self) -> str:
         tally, now = self.tally, self.now
         return (
-            f"{_clock(tally.at)}  sent {tally.sent:,}  acknowledged {tally.acknowledged:,}  leads {now.leads:,}  "
+            f"{self.time_of_day()}  sent {tally.sent:,}  acknowledged {tally.acknowledged:,}  leads {now.leads:,}  "
             f"assigned {now.assigned:,}  accepted {now.accepted:,}  won {now.won:,}  mails {now.mails:,}  "
             f"dead letters {now.dead_letters:,}"
         )
+
+    def time_of_day(self) -> str:
+        """The played time, which is not that of the clock on the wall."""
+        return "sample day over" if self.over else f"sample day {_clock(self.tally.at)} of 24:00"
 
     def _table(self) -> RenderableType:
         tally, now = self.tally, self.now
         refused = ", ".join(f"{code} {n}" for code, n in tally.refused.most_common(4))
         rows = {
-            "sample day": _clock(tally.at),
             "sent by sources": f"{tally.sent:,}, acknowledged {tally.acknowledged:,}",
             "refused at intake": f"{tally.refused.total():,}" + (f" ({refused})" if refused else ""),
             "leads": f"{now.leads:,}, assigned {now.assigned:,}",
@@ -92,7 +102,7 @@ class Board:
             "dead letters": f"{now.dead_letters:,}",
         }
         table = Table.grid(padding=(0, 2))
-        table.add_row("", ProgressBar(86_400, tally.at, width=50))
+        table.add_row(self.time_of_day(), ProgressBar(86_400, 86_400 if self.over else tally.at, width=50))
         for name, value in rows.items():
             table.add_row(Text(name, style="dim"), value)
         return Group(table, Text("Ctrl-C ends it", style="dim"))

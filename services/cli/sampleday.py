@@ -40,7 +40,9 @@ def watched(here: Installation, parcels: Sequence[Parcel], seconds: float, began
         hurried(here, history) if hurry else nullcontext(),
         _board(here, began) as board,
     ):
+        board.out.print(f"24 hours of a sample day pass within {seconds:.0f} s")
         play(parcels, seconds, ways(here, history), board.tally, board.look)
+        board.over = True
         board.out.print("the day is over; what it began goes on until Ctrl-C")
         while True:
             time.sleep(0.1)
@@ -51,8 +53,9 @@ def through(here: Installation, parcels: Sequence[Parcel], began: float, as_json
     """Play as fast as intake answers, wait until nothing moves any more, verify; the exit code."""
     history = list(books.history(here.kafka))
     with sample_crm(here, CRM_PACE_EXIT_S), _board(here, began) as board:
+        board.out.print("24 hours of a sample day pass as fast as intake answers")
         play(parcels, 0, ways(here, history), board.tally, board.look)
-        played = time.monotonic()
+        played, board.over = time.monotonic(), True
         while time.monotonic() - max(played, board.changed) < QUIET_S and time.monotonic() - played < AT_MOST_S:
             time.sleep(0.1)
             board.look()
