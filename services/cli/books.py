@@ -92,7 +92,7 @@ def history(servers: str) -> Iterator[Entry]:
     reader = Reader(servers, [RULES_PUBLISHED.name])
     try:
         if not reader.ends():  # no partition known: it says nothing about what is on it
-            raise Unavailable(f"{RULES_PUBLISHED.name} does not exist, or not yet; `caudal up` creates it")
+            raise Unavailable(f"topic {RULES_PUBLISHED.name} does not exist yet; `caudal up` creates it")
         for record in reader.to_end():
             try:
                 data = codec.read(RULES_PUBLISHED, record.key, record.value, record.headers, "").data

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import getpass
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from services.cli import books
 from services.cli.installation import running
@@ -18,9 +22,10 @@ from services.runtime.rulebook import parse_book
 app = typer.Typer(
     no_args_is_help=True, help="Rule books: scoring, routing, nurture, sources. Example: caudal rules history"
 )
-out = Console(highlight=False)
-File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The book as YAML, named <book>.yaml.")]
-BookName = Annotated[str | None, typer.Option("--book", help="Name of the book, where the file is named otherwise.")]
+out = Console(highlight=False, soft_wrap=True)
+BOOKS = ", ".join(books.MODELS)
+File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The book as YAML, usually <book>.yaml.")]
+BookName = Annotated[str | None, typer.Option("--book", help="Which book it is, where the file's name does not tell.")]
 
 
 @app.command()
@@ -29,13 +34,8 @@ def check(file: File, book: BookName = None) -> None:
 
     Example: caudal rules check deploy/rules/scoring.yaml
     """
-    name = _book_name(file, book)
-    try:
-        version = parse_book(name, file.read_text(encoding="utf-8"), books.MODELS[name], str(file)).version
-    except (CaudalError, UnicodeDecodeError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
-    out.print(f"{file}: good, would be version {version}")
+    name, version, _ = _read(file, book)
+    out.print(f"{file} can be used as book {name}; it would be version {version}", markup=False)
 
 
 @app.command()
@@ -46,10 +46,10 @@ def publish(
 
     Example: caudal rules publish deploy/rules/routing.yaml --note "Ana is back"
     """
-    check(file, book)
-    body = file.read_text(encoding="utf-8")
-    version = books.publish(running().kafka, _book_name(file, book), body, getpass.getuser(), note)
-    out.print(f"in force: {version}")
+    name, _, body = _read(file, book)
+    with log_reached():
+        version = books.publish(running().kafka, name, body, getpass.getuser(), note)
+    out.print(f"book {name}: version {version} is in force", markup=False)
 
 
 @app.command()
@@ -58,14 +58,16 @@ def history(book: Annotated[str | None, typer.Argument(help="Only this book.")] 
 
     Example: caudal rules history scoring
     """
-    entries = list(books.history(running().kafka))
-    active = books.active_versions(entries)
-    entries_table = table("when", "book", "version", "what", "by", "note")
+    if book is not None:
+        _known(book)
+    entries = _history(running().kafka)
+    latest = {e.book: e for e in entries if e.what == "activated"}
+    listed = table("when (UTC)", "book", "version", "what", "by", "note")
     for e in entries:
         if book in (None, e.book):
-            mark = " (in force)" if e.what == "activated" and active[e.book] == e.version else ""
-            entries_table.add_row(f"{e.at:%Y-%m-%d %H:%M:%S}", e.book, e.version, e.what + mark, e.author, e.note or "")
-    show(entries_table)
+            what = f"{e.what} (in force)" if latest.get(e.book) is e else e.what
+            listed.add_row(f"{e.at:%Y-%m-%d %H:%M:%S}", e.book, e.version, what, escape(e.author), escape(e.note or ""))
+    show(listed)
 
 
 @app.command()
@@ -79,20 +81,64 @@ def rollback(
 
     Example: caudal rules rollback routing
     """
+    _known(book)
     here = running()
-    activated = [e.version for e in books.history(here.kafka) if e.book == book and e.what == "activated"]
-    earlier = [v for v in activated if v != (activated[-1] if activated else None)]
-    target = version or (earlier[-1] if earlier else None)
+    activated = [e.version for e in _history(here.kafka) if e.book == book and e.what == "activated"]
+    target = version or before(activated)
     if target is None or target not in activated:
-        typer.echo(f"book {book!r} has no earlier version {version or ''}; see `caudal rules history {book}`", err=True)
-        raise typer.Exit(1)
-    books.activate(here.kafka, book, target, getpass.getuser(), "rollback")
-    out.print(f"in force: {target}")
+        which = f"no version {version} that was ever in force" if version else "no version before the one in force"
+        _stop(f"book {book} has {which}; `caudal rules history {book}` lists them", 1)
+    with log_reached():
+        books.activate(here.kafka, book, target, getpass.getuser(), "rollback")
+    out.print(f"book {book}: version {target} is in force", markup=False)
 
 
-def _book_name(file: Path, book: str | None) -> str:
-    name = book or file.stem
-    if name not in books.MODELS:
-        typer.echo(f"{file}: no book {name!r}; the books are {', '.join(books.MODELS)} (or say --book)", err=True)
-        raise typer.Exit(2)
-    return name
+def before(activated: Sequence[str]) -> str | None:
+    """The version that was in force before the present one, of those activated in this order."""
+    return next((version for version in reversed(activated) if version != activated[-1]), None)
+
+
+@contextmanager
+def log_reached() -> Iterator[None]:
+    """A sentence and exit code 1 where Kafka does not answer."""
+    try:
+        yield
+    except CaudalError as error:
+        _stop(f"{error}; see `caudal doctor`", 1)
+
+
+def _history(servers: str) -> list[books.Entry]:
+    with log_reached():
+        return list(books.history(servers))
+
+
+def _read(file: Path, book: str | None) -> tuple[str, str, str]:
+    """Name, version and text of the book in a file; a sentence and exit code 1 where it cannot be used."""
+    try:
+        body = file.read_text(encoding="utf-8")
+        name = _known(book) if book else _named(file)
+        return name, parse_book(name, body, books.MODELS[name], str(file)).version, body
+    except UnicodeDecodeError as error:
+        _stop(f"{file} is not text in UTF-8 (at byte {error.start}); save it as UTF-8", 1)
+    except CaudalError as error:
+        _stop(str(error), 1)
+
+
+def _named(file: Path) -> str:
+    """The book that the file's name tells, also of a copy such as `my-scoring.yaml`; else a sentence, exit code 2."""
+    words = re.split(r"[^a-z]+", file.stem.lower())
+    found = [name for name in books.MODELS if name in words]
+    if len(found) != 1:
+        _stop(f"{file}: its name does not tell which book it is; say --book with one of {BOOKS}", 2)
+    return found[0]
+
+
+def _known(book: str) -> str:
+    if book not in books.MODELS:
+        _stop(f"there is no book {book!r}; the books are {BOOKS}", 2)
+    return book
+
+
+def _stop(sentence: str, code: int) -> NoReturn:
+    typer.echo(sentence, err=True)
+    raise typer.Exit(code)
