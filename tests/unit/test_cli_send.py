@@ -80,6 +80,13 @@ def test_of_a_file_only_what_was_acknowledged_is_noted_and_the_rest_is_named(hom
         (("--name", "Ana"), 1, "required: email or phone is required"),
         (("--email", "ana@example.com", "--source", "fair"), 1, "unauthorized: no valid API key"),
         (("--email", "ana@example.com", "--source", "nobody"), 1, "no key of source 'nobody'"),
+        (
+            ("--email", "notanemail"),
+            2,
+            "'notanemail' is no e-mail address: nothing is sent, for nobody could be reached",
+        ),
+        (("--phone", "12"), 2, "'12' is no telephone number: nothing is sent"),
+        (("--phone", "+34 1", "--email", "a@b"), 2, "'a@b' is no e-mail address and '+34 1' is no telephone number"),
         ((), 2, "give either a file or options"),
     ],
 )
@@ -90,3 +97,21 @@ def test_a_refusal_is_told_in_its_own_words_and_nothing_is_noted(
     assert result.exit_code == code
     assert sentence in result.output
     assert acknowledged(home / "ledger") == set()
+
+
+@pytest.mark.parametrize("phone", ["+34 600 000 011", "600 000 011"])
+def test_a_lead_that_can_be_reached_otherwise_is_sent_with_a_word_about_the_wrong_address(
+    home: Path, phone: str
+) -> None:
+    """Whether a number without a country is one is for intake to say, which knows the source's region."""
+    result = send("--email", "notanemail", "--phone", phone)
+    assert (result.exit_code, result.stdout) == (0, "id of notanemail\n")
+    assert result.stderr == "'notanemail' is no e-mail address; sent all the same, for there is another address\n"
+
+
+def test_of_a_list_wrong_addresses_are_named_by_their_line_and_sent_as_they_are(home: Path) -> None:
+    file = home / "list.json"
+    file.write_text('[{"email": "ana@example.com", "phone": 34}, {"email": "ana@"}, {"email": 7, "phone": ""}]')
+    result = send(str(file))
+    assert result.stdout.splitlines() == ["id of ana@example.com", "id of ana@", "id of 7"]
+    assert result.stderr == "lead 2: 'ana@' is no e-mail address; sent as it is\n"
