@@ -150,11 +150,23 @@ SELECT i.id, i.topic, i.type, i.occurred_at, i.recorded_at, i.data
 FROM submission s JOIN inbox i ON i.id = s.fact AND i.day IN ((s.received_at AT TIME ZONE 'UTC')::date, '1970-01-01')
 WHERE s.submission_id = ANY(%(ids)s) AND i.data IS NOT NULL
 
--- name: leads_of_identity
--- Leads of the submissions that arrived under an identity hash, newest first.
-SELECT s.lead_id FROM inbox i JOIN submission s ON s.fact = i.id
-WHERE i.key = %(identity)s AND i.topic = 'leads.received.v1' AND s.lead_id IS NOT NULL
-GROUP BY s.lead_id ORDER BY max(s.received_at) DESC
+-- name: leads_of_identities
+-- Leads of the submissions that arrived under these identity hashes.
+SELECT DISTINCT s.lead_id FROM inbox i JOIN submission s ON s.fact = i.id
+WHERE i.key = ANY(%(identities)s) AND i.topic = 'leads.received.v1' AND s.lead_id IS NOT NULL
+
+-- name: facts_of_keys
+-- Events of one topic under these keys.
+SELECT id, data FROM inbox WHERE key = ANY(%(keys)s) AND topic = %(topic)s AND data IS NOT NULL
+
+-- name: leads_that_exist
+-- Those of these ids that are leads.
+SELECT lead_id FROM lead WHERE lead_id = ANY(%(ids)s)
+
+-- name: newest_first
+-- These ids, the lead that was opened last first; what is no lead (an interest, say) comes last.
+SELECT one FROM unnest(%(ids)s::text[]) AS one LEFT JOIN lead ON lead_id = one
+ORDER BY (qualified).opened_at DESC NULLS LAST, one
 
 -- name: leads_by_id
 -- The lead of this id, or that this submission led to.

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from schemas.events.event import derived_id
 from schemas.identity import address_hash, fold_email
-from schemas.topics import LEADS_ASSIGNED, LEADS_OUTCOMES, LEADS_QUALIFIED, LEADS_RECEIVED
+from schemas.topics import LEADS_ASSIGNED, LEADS_OUTCOMES, LEADS_QUALIFIED, LEADS_RECEIVED, PEOPLE_CHANGED, Topic
 from services.analytics.store import SQL
 from services.runtime.postgres import Cursor, select
 
@@ -53,16 +54,50 @@ def as_reported(entry: Entry) -> bool:
 def find_leads(cursor: Cursor, term: str, secret: str) -> list[str]:
     """Ids of the leads that a lead id, a submission id, an e-mail address or a phone number (+34…) means, newest first.
 
-    Addresses are looked up by their hash under the installation's secret, as the log is keyed.
+    Addresses are looked up by their hash under the installation's secret, as the log is keyed, and mean all leads of
+    the person behind them, also those that came under another address of theirs.
     """
     wanted = term.strip()
     kind: Literal["email", "phone"] = "email" if "@" in wanted else "phone"
-    if kind == "email" or wanted.startswith("+"):
-        normalised = fold_email(wanted.lower()) if kind == "email" else "+" + "".join(filter(str.isdigit, wanted))
-        rows = select(cursor, SQL["leads_of_identity"], {"identity": address_hash(secret, kind, normalised)})
-    else:
-        rows = select(cursor, SQL["leads_by_id"], {"id": wanted})
-    return [str(lead_id) for (lead_id,) in rows]
+    if kind == "phone" and not wanted.startswith("+"):
+        return [str(lead_id) for (lead_id,) in select(cursor, SQL["leads_by_id"], {"id": wanted})]
+    normalised = fold_email(wanted.lower()) if kind == "email" else "+" + "".join(filter(str.isdigit, wanted))
+    given = {address_hash(secret, kind, normalised)}
+    found = _leads_of(cursor, given | _hashes_of_people(cursor, _leads_of(cursor, given)))
+    ids = sorted(found | _went_on(cursor, found))
+    return [str(lead_id) for (lead_id,) in select(cursor, SQL["newest_first"], {"ids": ids})] if ids else []
+
+
+def _leads_of(cursor: Cursor, identities: set[str]) -> set[str]:
+    """Leads of the submissions that arrived under these identity hashes."""
+    return {lead_id for (lead_id,) in select(cursor, SQL["leads_of_identities"], {"identities": sorted(identities)})}
+
+
+def _hashes_of_people(cursor: Cursor, lead_ids: set[str]) -> set[str]:
+    """All address hashes of the people whose leads these are."""
+    told = _facts(cursor, lead_ids, LEADS_QUALIFIED)
+    people = {str(data["lead"]["person_id"]) for _, data in told if "lead" in data}
+    return {str(one) for _, data in _facts(cursor, people, PEOPLE_CHANGED) for one in data.get("identities", ())}
+
+
+def _went_on(cursor: Cursor, lead_ids: set[str]) -> set[str]:
+    """Leads that closings of these opened, for what was asked in vain: their ids derive from the closing's."""
+    found, last = set(lead_ids), set(lead_ids)
+    while last:
+        derived = sorted({derived_id(event_id, "lead") for event_id, _ in _facts(cursor, last, LEADS_OUTCOMES)} - found)
+        last = (
+            {lead_id for (lead_id,) in select(cursor, SQL["leads_that_exist"], {"ids": derived})} if derived else set()
+        )
+        found |= last
+    return found - lead_ids
+
+
+def _facts(cursor: Cursor, keys: set[str], topic: Topic) -> list[tuple[str, dict[str, Any]]]:
+    """Id and data of the facts under these keys of a topic."""
+    if not keys:
+        return []
+    rows = select(cursor, SQL["facts_of_keys"], {"keys": sorted(keys), "topic": topic.name})
+    return [(str(event_id), json.loads(text)) for event_id, text in rows]
 
 
 def _entry(row: Sequence[Any]) -> Entry:

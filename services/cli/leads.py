@@ -22,6 +22,10 @@ from services.cli.installation import Installation, installation_secret, running
 from services.cli.tables import show, table
 from services.runtime.postgres import Cursor, connect, transaction
 
+UNKNOWN = (
+    "no lead is known by that id or address, or not yet. A telephone number is written with its country (+34 600 000 "
+    "011), and finds a person only by an enquiry that came without an e-mail address"
+)
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
@@ -31,6 +35,8 @@ def lead(
 ) -> None:
     """Tell the whole story of a lead: every event, each decision with its reasons and its rules.
 
+    An address means all leads of its person, newest first.
+
     Example: caudal lead ana@example.com
     """
     here = running()
@@ -38,15 +44,13 @@ def lead(
         found = find_leads(cursor, term, installation_secret(here.home))
         stories = {lead_id: timeline(cursor, lead_id) for lead_id in found}
     if not stories:
-        typer.echo(
-            "no lead is known by that id or address (yet); addresses are compared as intake normalises them", err=True
-        )
-        raise typer.Exit(1)
+        typer.echo(UNKNOWN, err=True)
     if as_json:
         typer.echo(json.dumps({i: [asdict(e) for e in story] for i, story in stories.items()}, default=str, indent=1))
-        return
-    for lead_id, story in stories.items():
-        show(story_table(lead_id, story))
+    else:
+        for lead_id, story in stories.items():
+            show(story_table(lead_id, story))
+    raise typer.Exit(0 if stories else 1)
 
 
 def report(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from schemas.events.event import derived_id
 from schemas.events.leads import LeadQualified
+from schemas.identity import identity_hash
 from schemas.topics import LEADS_ASSIGNED, LEADS_OUTCOMES, LEADS_QUALIFIED, LEADS_RECEIVED, destination_outcomes
 from services.analytics import recount
-from services.analytics.timeline import timeline
+from services.analytics.timeline import find_leads, timeline
 from services.cli import load
 from services.runtime.postgres import select, transaction
 from services.runtime.transport import Message, Record
@@ -141,6 +143,9 @@ def test_the_new_lead_counts_once_tells_its_story_and_a_replay_changes_nothing(c
         assert select(cursor, "SELECT sum(leads), sum(assigned), sum(won) FROM funnel") == [(2, 2, 1)]
         assert select(cursor, "SELECT end_state, n FROM submissions ORDER BY 1") == [("attached", 1), ("opened", 1)]
         story = timeline(cursor, opened.lead.lead_id)
+        first = before[0].key.decode()  # type: ignore[union-attr]  # every record there has one
+        assert find_leads(cursor, opened.lead.contact.email or "", SECRET) == [opened.lead.lead_id, first]
+        assert find_leads(cursor, first, SECRET) == [first]
     assert recount.differences(session) == []
     session.close()
     assert {e.type: e.data["correlation_id"] for e in story} == dict.fromkeys(
@@ -150,3 +155,31 @@ def test_the_new_lead_counts_once_tells_its_story_and_a_replay_changes_nothing(c
 
 def qualified(record: Record) -> LeadQualified:
     return LeadQualified.model_validate_json(record.value or b"")
+
+
+def test_an_address_finds_the_leads_that_came_under_another_one_of_the_same_person(chain: Chain) -> None:
+    """Of two enquiries, the first with both addresses and the second by telephone alone, after the first was lost."""
+    phone, person = "+34600000011", load.submission(random.Random(1), 2, SECRET, "twice")
+    both = person.model_copy(
+        update={"contact": person.contact.model_copy(update={"phone": phone}), "phone_quality": "ok"}
+    )
+    chain.log.append(load.message(both))
+    finish(chain)
+    lead_id = derived_id(person.correlation_id, "lead").encode()
+    lost = json.dumps({"lead_id": lead_id.decode()}).encode()
+    chain.log.append(Message(REPORTS.name, lead_id, lost, [("ce_type", b"lead.lost"), ("ce_id", b"lost")]))
+    finish(chain)
+    later = derived_id(person.correlation_id, "by telephone")
+    called = both.model_copy(update={
+        "contact": both.contact.model_copy(update={"email": None, "email_raw": None}), "email_quality": "missing",
+        "identity": identity_hash(SECRET, None, phone, later), "cause_id": later, "correlation_id": later,
+        "occurred_at": person.occurred_at + timedelta(minutes=1), "body_hash": "called",
+    })  # fmt: skip
+    chain.log.append(load.message(called))
+    finish(chain)
+    session = chain.session(chain.services[-1])
+    with transaction(session) as cursor:
+        found = {term: find_leads(cursor, term, SECRET) for term in (person.contact.email or "", phone)}
+    session.close()
+    assert [len(leads) for leads in found.values()] == [2, 2]
+    assert [leads[-1] for leads in found.values()] == [lead_id.decode()] * 2
