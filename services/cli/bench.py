@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from services.cli.benches.latency import burst, latency
 from services.cli.tables import show, table
 
 app = typer.Typer(no_args_is_help=True, help="Figures on this machine. Example: caudal bench chain --leads 50000")
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
@@ -63,12 +65,17 @@ def intake_command(
 
 
 def tell(measure: Callable[[], dict[str, object]], as_json: bool) -> None:
-    """Measure and print, as JSON or as a table."""
+    """Measure and print, as JSON or as a table; what came in between is said, whatever it was."""
+    for asked in ENDS:
+        signal.signal(asked, _end)
     try:
         figures = measure()
-    except EmbeddedError as error:
-        typer.echo(str(error), err=True)
+    except (EmbeddedError, OSError) as error:
+        typer.echo(f"no figures: {error}", err=True)
         raise typer.Exit(1) from None
+    except Ended as ended:
+        typer.echo(f"no figures: {ended.by.name} ended the bench before it was through", err=True)
+        raise typer.Exit(128 + ended.by) from None
     if as_json:
         typer.echo(json.dumps(figures, indent=1))
         return
@@ -76,3 +83,17 @@ def tell(measure: Callable[[], dict[str, object]], as_json: bool) -> None:
     for name, value in figures.items():
         figures_table.add_row(name, json.dumps(value))
     show(figures_table)
+
+
+class Ended(BaseException):
+    """A signal asked for an end. As with `KeyboardInterrupt`, nothing on the way may take it for a failure."""
+
+    def __init__(self, by: signal.Signals) -> None:
+        super().__init__(by.name)
+        self.by = by
+
+
+def _end(number: int, _frame: object) -> None:
+    for asked in ENDS:
+        signal.signal(asked, signal.SIG_IGN)  # from here on everything is being stopped
+    raise Ended(signal.Signals(number))

@@ -11,7 +11,7 @@ import psycopg2
 
 from schemas.topics import LEADS_QUALIFIED
 from services.cli import books, load
-from services.cli.benches.stand import Stand, stand, until
+from services.cli.benches.stand import Stand, stand
 from services.cli.installation import installation_secret
 from services.cli.up import WORKERS, prepare
 from services.runtime.kafka import LogProducer, Reader
@@ -29,8 +29,8 @@ def chain(leads: int, seconds: float = 900.0) -> dict[str, object]:
         preload(here.parts.kafka, load.messages(leads, installation_secret(here.home), "bench"))
         before = here.cpu()
         here.start(*WORKERS)
-        began = until(lambda: _any_qualified(here), 120, "the first lead is qualified", 0.02)
-        ended = until(lambda: _counted(here) >= leads, seconds, f"{leads} leads are assigned and counted", 0.2)
+        began = here.until(lambda: _any_qualified(here), 120, "the first lead is qualified", 0.02)
+        ended = here.until(lambda: _counted(here) >= leads, seconds, f"{leads} leads are assigned and counted", 0.2)
         after = here.cpu()
     split = {name: (after[name] - before.get(name, 0.0)) / leads * 1000 for name in after}
     return {

@@ -98,6 +98,8 @@ def _load(here: Stand, run: str, seconds: int, connections: int) -> tuple[list[f
         for end in ends:
             await loop.create_connection(lambda end=end: Connection(load, end), "127.0.0.1", port)  # type: ignore[misc]
         await asyncio.gather(*ends)
+        if time.perf_counter() < load.until:
+            raise ConnectionError("intake closed all connections before the time was over")
 
     began = time.perf_counter()
     uvloop.run(run_all())

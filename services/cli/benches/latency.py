@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 
 from schemas.topics import LEADS_ASSIGNED, LEADS_RECEIVED
-from services.cli.benches.stand import Stand, stand, until
+from services.cli.benches.stand import Stand, stand
 from services.cli.installation import source_keys
 from services.cli.ports import read_ports
 from services.cli.sending import post
@@ -75,7 +75,7 @@ def _until_assigned(here: Stand, run: str, count: int) -> dict[str, tuple[int, i
         found.update(_moments(here.parts.kafka, run))
         return len(found) >= count
 
-    until(all_there, 120, f"{count} leads are assigned", 1.0)
+    here.until(all_there, 120, f"{count} leads are assigned", 1.0)
     return found
 
 
