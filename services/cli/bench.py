@@ -21,7 +21,9 @@ Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
 @app.command(name="chain")
-def chain_command(leads: Annotated[int, typer.Option(min=100)] = 200_000, as_json: Json = False) -> None:
+def chain_command(
+    leads: Annotated[int, typer.Option(min=100, help="How many.")] = 200_000, as_json: Json = False
+) -> None:
     """Drain preloaded submissions through all services: leads per second and CPU per lead.
 
     Example: caudal bench chain --leads 50000 --json
@@ -32,7 +34,7 @@ def chain_command(leads: Annotated[int, typer.Option(min=100)] = 200_000, as_jso
 @app.command(name="latency")
 def latency_command(
     rate: Annotated[int, typer.Option(min=1, help="Leads per second.")] = 50,
-    seconds: Annotated[int, typer.Option(min=1)] = 60,
+    seconds: Annotated[int, typer.Option(min=1, help="How long.")] = 60,
     as_json: Json = False,
 ) -> None:
     """Time from accepted to assigned at a steady rate.
@@ -43,7 +45,9 @@ def latency_command(
 
 
 @app.command(name="burst")
-def burst_command(leads: Annotated[int, typer.Option(min=100)] = 10_000, as_json: Json = False) -> None:
+def burst_command(
+    leads: Annotated[int, typer.Option(min=100, help="How many.")] = 10_000, as_json: Json = False
+) -> None:
     """Post leads in batches of 100: when is the last one assigned?
 
     Example: caudal bench burst
@@ -53,8 +57,8 @@ def burst_command(leads: Annotated[int, typer.Option(min=100)] = 10_000, as_json
 
 @app.command(name="intake")
 def intake_command(
-    seconds: Annotated[int, typer.Option(min=1)] = 20,
-    connections: Annotated[int, typer.Option(min=1, max=1000)] = 32,
+    seconds: Annotated[int, typer.Option(min=1, help="How long.")] = 20,
+    connections: Annotated[int, typer.Option(min=1, max=1000, help="Each posts one lead at a time.")] = 32,
     as_json: Json = False,
 ) -> None:
     """Single posts answered after the broker's acknowledgement.

@@ -25,6 +25,9 @@ def demo(
 
     Example: caudal demo
     """
+    if as_json and not leave:
+        typer.echo("--json prints the result of a day that ends: say --exit too", err=True)
+        raise typer.Exit(2)
     began, code, watching = time.monotonic() - (time.time() - psutil.Process().create_time()), 0, False
     try:
         with installation() as (opened, ours):

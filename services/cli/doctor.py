@@ -40,7 +40,9 @@ class Finding:
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
-    """Check this machine and the installation that runs here, part by part; exit code 1 where something is not well.
+    """Check this machine and the installation that runs here, part by part.
+
+    Exit code 1 where something is not well.
 
     Example: caudal doctor
     """

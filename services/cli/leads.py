@@ -58,7 +58,8 @@ def report(
     since: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="First UTC day.")] = None,
     until: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="First UTC day left out.")] = None,
     by: Annotated[
-        str | None, typer.Option(help="source, owner, campaign, warmth, origin_type; comma separated.")
+        str | None,
+        typer.Option(help="One line for each: source, owner, campaign, warmth, origin_type; comma separated."),
     ] = None,
     where: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only these, such as source=website.")
@@ -66,7 +67,7 @@ def report(
     as_json: Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="For spreadsheets.")] = False,
 ) -> None:
-    """Print a report.
+    """Count: how far leads got, how fast they were assigned, what became of submissions, what could not be read.
 
     Example: caudal report funnel --by source,owner --since 2026-01-01
     """
@@ -74,7 +75,10 @@ def report(
         typer.echo(f"no report {name!r}; there are {', '.join(REPORTS)}", err=True)
         raise typer.Exit(2)
     words = {k: v for k, v in (("since", since), ("until", until), ("by", by)) if v}
-    words |= dict(pair.split("=", 1) for pair in where or () if "=" in pair)
+    if odd := [pair for pair in where or () if "=" not in pair]:
+        typer.echo(f"--where {odd[0]!r} names no value; write it as NAME=VALUE, such as source=website", err=True)
+        raise typer.Exit(2)
+    words |= dict(pair.split("=", 1) for pair in where or ())
     try:
         asked = question(words, datetime.now(UTC).date())
     except BadQuestion as error:

@@ -15,9 +15,14 @@ from services.cli.ports import read_ports
 from services.cli.tables import show, table
 from services.cli.vitals import Vital, states, vitals
 
+PAGES = {"console": "console", "intake": "intake", "mailbox": "mails"}
+"""Address that each process serves, by the word for it."""
+
 
 def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
-    """Show what runs here: each process with its health, pid and port, and the addresses; exit code 1 if nothing runs.
+    """Show what runs here: each process with its health, pid and port, and the addresses.
+
+    Exit code 1 if nothing runs.
 
     Example: caudal status
     """
@@ -40,13 +45,15 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
 
 def addresses(state: State) -> dict[str, str | None]:
     """Where people and programs find this installation."""
-    ports = read_ports(home())
-    return {
+    ports, names = read_ports(home()), {child.name for child in state.children}
+    found: dict[str, str | None] = {
         "console": f"http://127.0.0.1:{ports.console}/",
         "intake": f"http://127.0.0.1:{ports.intake}/v1/leads",
         "mails": f"http://127.0.0.1:{ports.mailbox}/",
         "kafka": state.kafka,
     }
+    absent = {PAGES[name] for name in PAGES.keys() - names}
+    return {name: address for name, address in found.items() if name not in absent}
 
 
 def short(path: Path) -> Path:

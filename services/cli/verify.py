@@ -22,7 +22,9 @@ def verify(
     timeout: Annotated[float, typer.Option(help="Longest wait in seconds.", min=1)] = 120,
     as_json: Annotated[bool, typer.Option("--json", help="For programs: all figures and all ids.")] = False,
 ) -> None:
-    """Compare the ledger of acknowledged submissions, the whole log and all tables; exit code 1 where a rule is broken.
+    """Compare the ledger of acknowledged submissions, the whole log and all tables.
+
+    Exit code 1 where a rule is broken, 2 where there is no answer.
 
     Example: caudal verify --wait
     """

@@ -32,3 +32,13 @@ def test_without_a_known_command_all_are_there_to_be_listed(words: list[str]) ->
 def test_a_lone_command_keeps_its_name(words: list[str], word: str) -> None:
     result = CliRunner().invoke(command_line(words), words, env={"COLUMNS": "200"})
     assert (result.exit_code, word in result.output) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["demo", "--json"], "say --exit too"), (["report", "funnel", "--where", "fair"], "write it as NAME=VALUE"),
+     (["report", "nothing"], "no report 'nothing'; there are funnel")],
+)  # fmt: skip
+def test_words_that_mean_nothing_are_told_on_standard_error_and_not_passed_over(words: list[str], said: str) -> None:
+    result = CliRunner().invoke(command_line(words), words)
+    assert (result.exit_code, result.stdout, said in result.stderr) == (2, "", True)

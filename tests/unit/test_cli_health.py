@@ -80,6 +80,7 @@ def test_status_for_programs_is_json_alone_and_holds_no_password(installation: P
     router = next(child for child in told["children"] if child["name"] == "router")
     assert (result.exit_code, told["ready"], told["kafka"], router["port"]) == (0, False, CLOSED, fenced.port)
     assert "hidden" not in result.output
+    assert told["addresses"] == {"kafka": CLOSED}  # no page is told of what does not run
 
 
 def test_status_of_nothing_has_the_same_form_for_programs_and_a_sentence_for_people(home: Path) -> None:
