@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from services.cli.installation import Installation, installation_secret, running
 from services.cli.tables import show, table
 from services.runtime.postgres import Cursor, connect, transaction
 
+ON_ITS_WAY_S, LOOK_EVERY_S = 3.0, 0.2
 UNKNOWN = (
     "no lead is known by that id or address, or not yet. A telephone number is written with its country (+34 600 000 "
     "011), and finds a person only by an enquiry that came without an e-mail address"
@@ -41,7 +43,8 @@ def lead(
     """
     here = running()
     with analytics(here) as cursor:
-        found = find_leads(cursor, term, installation_secret(here.home))
+        secret = installation_secret(here.home)
+        found = soon(lambda: find_leads(cursor, term, secret))
         stories = {lead_id: timeline(cursor, lead_id) for lead_id in found}
     if not stories:
         typer.echo(UNKNOWN, err=True)
@@ -51,6 +54,14 @@ def lead(
         for lead_id, story in stories.items():
             show(story_table(lead_id, story))
     raise typer.Exit(0 if stories else 1)
+
+
+def soon(look: Callable[[], list[str]], seconds: float = ON_ITS_WAY_S) -> list[str]:
+    """What is found once anything is: a lead sent just now is on its way for a moment."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()) and time.monotonic() < deadline:
+        time.sleep(LOOK_EVERY_S)
+    return found
 
 
 def report(

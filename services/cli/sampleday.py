@@ -40,7 +40,7 @@ def watched(here: Installation, parcels: Sequence[Parcel], seconds: float, began
         hurried(here, history) if hurry else nullcontext(),
         _board(here, began) as board,
     ):
-        board.out.print(f"24 hours of a sample day pass within {seconds:.0f} s")
+        board.out.print(f"24 hours of a sample day pass in about {seconds:.0f} s")
         play(parcels, seconds, ways(here, history), board.tally, board.look)
         board.over = True
         board.out.print("the day is over; what it began goes on until Ctrl-C")
