@@ -47,7 +47,7 @@ class Stand:
         services = [one for one in self.children.running.values() if one.process.poll() is not None]
         parts = [name for name, note in _notes(self.home).items() if not same_process(note["pid"], note["started"])]
         return [
-            f"{one.child.name} ended with exit code {one.process.returncode}: {reason(one.log)}" for one in services
+            f"{one.child.name} ended with exit code {one.process.returncode}: {reason(one)}" for one in services
         ] + [f"{name} ended" for name in parts]
 
     def until(self, done: Callable[[], bool], seconds: float, what: str, every: float = 0.1) -> float:
