@@ -28,7 +28,7 @@ from services.qualify.settings import QualifySettings
 from services.router import service as router
 from services.router.settings import RouterSettings
 from services.runtime.follower import restore
-from services.runtime.kafka import LogProducer
+from services.runtime.kafka.producer import LogProducer
 from services.runtime.main import build_clocks, build_worker
 from services.runtime.postgres import connect, migrate, select, transaction
 from services.runtime.transport import Message

@@ -23,7 +23,8 @@ from services.nurture.rules import NurtureRules
 from services.qualify.rules import ScoringRules
 from services.router.rules import Routing as RoutingRules
 from services.runtime.errors import Unavailable
-from services.runtime.kafka import LogProducer, Reader
+from services.runtime.kafka.producer import LogProducer
+from services.runtime.kafka.reader import Reader
 from services.runtime.rulebook import parse_book
 from services.runtime.transport import Message
 from services.runtime.verdict import Book

@@ -20,7 +20,7 @@ from services.cli.installation import home
 from services.cli.status import short
 from services.cli.vitals import READY, Vital, ask_broker, ask_database, states, vitals
 from services.runtime.errors import CaudalError
-from services.runtime.kafka import Reader
+from services.runtime.kafka.reader import Reader
 from services.runtime.settings import RuntimeSettings
 
 MIN_FREE_GB = 8  # so that PostgreSQL's log may grow to its full size

@@ -7,7 +7,7 @@ from pathlib import Path
 from schemas.topics import all_topics, source_topic
 from services.cli import books
 from services.cli.installation import keep_source_keys, source_keys
-from services.runtime.kafka import create_topics
+from services.runtime.kafka.topics import create_topics
 from services.runtime.settings import RuntimeSettings
 
 

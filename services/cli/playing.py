@@ -24,7 +24,7 @@ from services.intake.parse import parse_json
 from services.intake.rules import Source
 from services.intake.submission import read_lead
 from services.runtime.errors import Unavailable
-from services.runtime.kafka import LogProducer
+from services.runtime.kafka.producer import LogProducer
 from services.runtime.transport import Message
 
 POSTERS = 8

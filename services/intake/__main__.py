@@ -23,7 +23,7 @@ from services.intake.gateway import KafkaGateway
 from services.intake.settings import IntakeSettings
 from services.runtime import logs
 from services.runtime.errors import SettingsInvalid
-from services.runtime.kafka import Reader
+from services.runtime.kafka.reader import Reader
 
 _WRITES = (LEADS_RECEIVED, ACTIVITIES_RECEIVED, CONSENTS_RECEIVED, OUTCOMES_RECEIVED)
 _DRAIN_S = 10  # longer than any request can take

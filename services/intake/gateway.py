@@ -16,7 +16,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from services.runtime.errors import Unavailable
-from services.runtime.kafka import KeyPartitioner, throw_away
+from services.runtime.kafka.producer import KeyPartitioner, throw_away
 from services.runtime.transport import Message
 
 log = structlog.get_logger()

@@ -24,7 +24,9 @@ from services.runtime.faults import armed
 from services.runtime.follower import Books, restore
 from services.runtime.health import HealthServer, Pulse, healthy, stalled
 from services.runtime.inbox import Inbox
-from services.runtime.kafka import GroupConsumer, LogProducer, Reader
+from services.runtime.kafka.consumer import GroupConsumer
+from services.runtime.kafka.producer import LogProducer
+from services.runtime.kafka.reader import Reader
 from services.runtime.logs import configure
 from services.runtime.postgres import Session, connect, migrate
 from services.runtime.publisher import Publisher

@@ -9,8 +9,11 @@ from datetime import UTC, datetime
 import pytest
 
 from schemas.topics import DEADLETTERS, LEADS_RECEIVED, PEOPLE_CHANGED, Topic
-from services.runtime import kafka as real
 from services.runtime.errors import Unavailable
+from services.runtime.kafka.consumer import GroupConsumer
+from services.runtime.kafka.producer import LogProducer
+from services.runtime.kafka.reader import Reader
+from services.runtime.kafka.topics import create_topics
 from services.runtime.memory import MemoryConsumer, MemoryLog, MemoryProducer, MemoryReader
 from services.runtime.transport import Consumer, Message, Partition, Producer, Record
 
@@ -23,7 +26,7 @@ class Side:
 
     consumer: Callable[[str, str], Consumer]
     producer: Producer
-    reader: Callable[..., "real.Reader | MemoryReader"]
+    reader: Callable[..., Reader | MemoryReader]
     topic: str
     compacted: str
     letters: str
@@ -60,11 +63,11 @@ def _memory(topics: list[Topic]) -> Side:
 
 
 def _kafka(servers: str, topics: list[Topic]) -> Side:
-    real.create_topics(servers, topics, PARTITIONS)
+    create_topics(servers, topics, PARTITIONS)
     return Side(
-        lambda group, member: real.GroupConsumer(servers, f"{topics[0].name}.{group}", [topics[0].name], member=None),
-        real.LogProducer(servers, "contract"),
-        lambda names, start=None: real.Reader(servers, names, start), *_names(topics))  # fmt: skip
+        lambda group, member: GroupConsumer(servers, f"{topics[0].name}.{group}", [topics[0].name], member=None),
+        LogProducer(servers, "contract"),
+        lambda names, start=None: Reader(servers, names, start), *_names(topics))  # fmt: skip
 
 
 def message(topic: str, key: str, text: str = "{}", headers: tuple[tuple[str, bytes], ...] = ()) -> Message:

@@ -13,7 +13,8 @@ from schemas import codec
 from schemas.events.event import derived_id
 from schemas.topics import LEADS_ASSIGNED, destination_outcomes
 from services.runtime.errors import Unavailable
-from services.runtime.kafka import LogProducer, Reader
+from services.runtime.kafka.producer import LogProducer
+from services.runtime.kafka.reader import Reader
 from services.runtime.transport import Message, Record
 
 OUTCOMES = destination_outcomes("crm").name

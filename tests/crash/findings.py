@@ -9,7 +9,7 @@ from datetime import datetime
 
 from schemas.topics import DEADLETTERS, LEADS_ASSIGNED, LEADS_RECEIVED, destination_outcomes
 from services.cli.verification.oracle import verify
-from services.runtime.kafka import Reader
+from services.runtime.kafka.reader import Reader
 from services.runtime.transport import Record
 from tests.crash.gauges import mails, quiet
 from tests.crash.harness import Stand

@@ -15,7 +15,7 @@ import psycopg2.errors
 from schemas.topics import all_topics
 from services.cli.up import WORKERS
 from services.runtime.errors import Unavailable
-from services.runtime.kafka import Reader
+from services.runtime.kafka.reader import Reader
 from services.runtime.transport import Partition
 from tests.crash.harness import Stand
 

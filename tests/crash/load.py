@@ -12,7 +12,7 @@ from pathlib import Path
 
 from services.cli.sending import Ledger
 from services.runtime.errors import Unavailable
-from services.runtime.kafka import LogProducer
+from services.runtime.kafka.producer import LogProducer
 from tests.crash.feed import Feed
 
 TICK_S = 0.1

@@ -14,7 +14,7 @@ from deploy.embedded import kafka as kafka_part
 from deploy.embedded import postgres as postgres_part
 from deploy.embedded.process import end_group
 from services.cli.up import WORKERS
-from services.runtime.kafka import group_offsets
+from services.runtime.kafka.groups import group_offsets
 from tests.crash.gauges import Waits, all_move, done, effects
 from tests.crash.harness import Stand
 

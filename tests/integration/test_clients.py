@@ -14,7 +14,8 @@ from kafka import KafkaConsumer
 from schemas import codec
 from schemas.export import read_examples
 from schemas.topics import LEADS_ASSIGNED
-from services.runtime.kafka import LogProducer, create_topics
+from services.runtime.kafka.producer import LogProducer
+from services.runtime.kafka.topics import create_topics
 from services.runtime.transport import Message
 
 LEADS = {example["lead_id"]: example for example in read_examples()["lead.assigned"]}

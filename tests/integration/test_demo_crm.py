@@ -16,7 +16,8 @@ from kafka import KafkaProducer
 
 from deploy.demo import crm
 from schemas.topics import LEADS_ASSIGNED, destination_outcomes
-from services.runtime.kafka import Reader, create_topics
+from services.runtime.kafka.reader import Reader
+from services.runtime.kafka.topics import create_topics
 from services.runtime.transport import Record
 
 PROGRAM = str(files("deploy.demo").joinpath("crm.py"))

@@ -8,8 +8,10 @@ from dataclasses import replace
 
 from schemas.events.people import PersonChanged
 from schemas.topics import DEADLETTERS, PEOPLE_CHANGED, RULES_PUBLISHED
-from services.runtime import kafka as log
 from services.runtime.follower import restore
+from services.runtime.kafka.producer import LogProducer
+from services.runtime.kafka.reader import Reader
+from services.runtime.kafka.topics import create_topics
 from services.runtime.main import build_worker
 from services.runtime.postgres import connect, migrate, select, transaction
 from services.runtime.service import Service
@@ -42,7 +44,7 @@ def test_two_workers_count_every_submission_once_though_one_leaves_midway(kafka:
     run = uuid.uuid4().hex[:8]
     inputs = tuple(replace(t, name=f"{t.name}.{run}") for t in INPUTS)
     service = replace(toy(inputs=inputs, clocks=()), name=f"toy{run}")
-    log.create_topics(kafka, (*inputs, PEOPLE_CHANGED, DEADLETTERS, RULES_PUBLISHED), 4)
+    create_topics(kafka, (*inputs, PEOPLE_CHANGED, DEADLETTERS, RULES_PUBLISHED), 4)
     migrate(database, service.name, ["services.runtime"])
     session = connect(database, service.name, "test")
     with transaction(session) as cursor:
@@ -55,7 +57,7 @@ def test_two_workers_count_every_submission_once_though_one_leaves_midway(kafka:
     settings = RuntimeSettings(kafka=kafka, postgres=database, worker="1", batch=50)
     first, first_thread = start(service, settings)
     second, second_thread = start(service, settings.model_copy(update={"worker": "2"}))
-    producer = log.LogProducer(kafka, "test")
+    producer = LogProducer(kafka, "test")
     for n in range(EACH):
         told = [m for who in people(run) for m in (submission(who, n=n), activity(who, n=n))]
         renamed = [replace(m, topic=f"{m.topic}.{run}") for m in told]
@@ -70,7 +72,7 @@ def test_two_workers_count_every_submission_once_though_one_leaves_midway(kafka:
     assert not second_thread.is_alive()
     assert asked("SELECT count(*) FROM inbox") == 2 * PEOPLE * EACH
     assert asked("SELECT count(*) FROM pending WHERE frames <> ''") == 0
-    reader = log.Reader(kafka, [PEOPLE_CHANGED.name])
+    reader = Reader(kafka, [PEOPLE_CHANGED.name])
     last: dict[str, PersonChanged] = {}
     ids: list[str] = []
     for record in reader.to_end():

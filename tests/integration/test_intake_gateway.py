@@ -11,7 +11,7 @@ from schemas.topics import LEADS_RECEIVED
 from services.intake import gateway as gateway_module
 from services.intake.gateway import KafkaGateway
 from services.runtime.errors import Unavailable
-from services.runtime.kafka import create_topics
+from services.runtime.kafka.topics import create_topics
 from services.runtime.transport import Message
 
 

@@ -31,7 +31,9 @@ from schemas.events.operations import RulesActivated, RulesPublished
 from schemas.identity import address_hash
 from schemas.topics import CATALOGUE, CONSENTS_RECEIVED, LEADS_RECEIVED, RULES_PUBLISHED
 from services.intake import keys
-from services.runtime.kafka import LogProducer, Reader, create_topics
+from services.runtime.kafka.producer import LogProducer
+from services.runtime.kafka.reader import Reader
+from services.runtime.kafka.topics import create_topics
 from services.runtime.rulebook import book_version
 from services.runtime.transport import Message
 

@@ -10,7 +10,8 @@ from kafka import KafkaProducer
 
 from schemas.events.leads import LeadReceived
 from schemas.topics import CATALOGUE, DEADLETTERS, LEADS_RECEIVED, source_topic
-from services.runtime.kafka import Reader, create_topics
+from services.runtime.kafka.reader import Reader
+from services.runtime.kafka.topics import create_topics
 from services.runtime.transport import Record
 from tests.integration.test_intake_http import ROOT, SECRET, publish_book
 

@@ -7,7 +7,9 @@ from kafka import KafkaAdminClient, KafkaProducer
 
 from schemas.topics import source_topic
 from services.runtime.errors import Unavailable
-from services.runtime.kafka import GroupConsumer, GroupLags, create_topics, durability
+from services.runtime.kafka.consumer import GroupConsumer
+from services.runtime.kafka.groups import GroupLags
+from services.runtime.kafka.topics import create_topics, durability
 from services.runtime.transport import Record
 from tests.unit.test_header_names import HEADERS
 

@@ -7,9 +7,10 @@ import uuid
 import pytest
 
 from schemas.topics import LEADS_RECEIVED
-from services.runtime import kafka as kafka_client
 from services.runtime.errors import Unavailable
-from services.runtime.kafka import LogProducer, create_topics
+from services.runtime.kafka import producer as kafka_producer
+from services.runtime.kafka.producer import LogProducer
+from services.runtime.kafka.topics import create_topics
 from services.runtime.transport import Message
 
 
@@ -23,7 +24,7 @@ def test_a_producer_that_failed_leaves_no_thread_that_sends_later(kafka: str, mo
     mute = producer._client._sender
     monkeypatch.setattr(mute, "run_once", lambda: time.sleep(0.01))  # as if no answer ever came
     with monkeypatch.context() as impatient:
-        impatient.setattr(kafka_client, "DELIVERY_MS", 100)
+        impatient.setattr(kafka_producer, "DELIVERY_MS", 100)
         with pytest.raises(Unavailable):
             producer.publish(records, lambda: True)
     assert _ends_within(mute, 5), "its thread lives on and may send what nobody waits for any more"

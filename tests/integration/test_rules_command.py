@@ -9,7 +9,7 @@ from deploy.embedded.parts import Parts
 from schemas.topics import RULES_PUBLISHED
 from services.cli.__main__ import command_line
 from services.cli.books import default_body
-from services.runtime.kafka import create_topics
+from services.runtime.kafka.topics import create_topics
 
 
 def rules(*words: str) -> Result:

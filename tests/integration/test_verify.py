@@ -26,7 +26,8 @@ from services.cli.verification import rules as queries
 from services.cli.verification.quiet import until_quiet
 from services.cli.verification.report import Report, Violation
 from services.cli.verification.workers import group, workers
-from services.runtime.kafka import create_topics, group_offsets
+from services.runtime.kafka.groups import group_offsets
+from services.runtime.kafka.topics import create_topics
 from services.runtime.service import Service
 from services.runtime.transport import Message, Record
 from tests.conftest import run_alone

@@ -3,7 +3,7 @@
 import pytest
 from kafka.record.memory_records import MemoryRecords, MemoryRecordsBuilder
 
-from services.runtime.header_names import tolerate
+from services.runtime.kafka.header_names import tolerate
 
 
 class Raw(str):

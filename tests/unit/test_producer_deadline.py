@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from kafka.errors import KafkaTimeoutError
 
-from services.runtime.kafka import settle
+from services.runtime.kafka.producer import settle
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from services.runtime.errors import Unavailable
-from services.runtime.kafka import GroupLags
+from services.runtime.kafka.groups import GroupLags
 
 Lags = Callable[[], Mapping[str, int]]
 """Records not yet applied by stage; a stage that is not known is left out. May block; called from a thread."""

@@ -14,7 +14,8 @@ from services.cli import books, load
 from services.cli.benches.stand import Stand, stand
 from services.cli.installation import installation_secret
 from services.cli.up import WORKERS, prepare
-from services.runtime.kafka import LogProducer, Reader
+from services.runtime.kafka.producer import LogProducer
+from services.runtime.kafka.reader import Reader
 from services.runtime.transport import Message
 
 CHUNK = 2000

@@ -13,7 +13,7 @@ from services.cli.installation import source_keys
 from services.cli.ports import read_ports
 from services.cli.sending import post
 from services.cli.up import WORKERS
-from services.runtime.kafka import Reader
+from services.runtime.kafka.reader import Reader
 
 
 def latency(per_second: int, seconds: int) -> dict[str, object]:

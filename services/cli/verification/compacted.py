@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from services.runtime import frames
 from services.runtime.frames import Frame
-from services.runtime.kafka import LogProducer
+from services.runtime.kafka.producer import LogProducer
 from services.runtime.postgres import Cursor, connect, load_queries, select, transaction
 from services.runtime.service import Service
 

@@ -21,7 +21,7 @@ from schemas.events.touches import Touch
 from schemas.topics import Topic
 from services.cli.verification.rows import NULL, Rows, escaped
 from services.runtime.decode import Decoder, Entry
-from services.runtime.kafka import Reader
+from services.runtime.kafka.reader import Reader
 from services.runtime.postgres import Cursor, load_queries, select
 from services.runtime.transport import Record
 from services.runtime.verdict import Incoming

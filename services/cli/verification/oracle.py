@@ -18,7 +18,7 @@ from services.cli.verification.quiet import until_quiet
 from services.cli.verification.report import Report
 from services.cli.verification.rows import Rows
 from services.cli.verification.workers import carrying_state, group, told_by, topics, workers
-from services.runtime.kafka import group_offsets
+from services.runtime.kafka.groups import group_offsets
 from services.runtime.postgres import Cursor, connect, select
 from services.runtime.service import Service
 from services.runtime.transport import Partition, Record

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from services.cli.verification.tables import SQL, fences, schema_of
 from services.cli.verification.workers import group
-from services.runtime.kafka import Reader, group_offsets
+from services.runtime.kafka.groups import group_offsets
+from services.runtime.kafka.reader import Reader
 from services.runtime.postgres import Cursor, Session, connect, select, transaction
 from services.runtime.service import Service
 from services.runtime.transport import Partition
