@@ -1,6 +1,7 @@
 """What all uses of kafka-python share: its errors as ours, how long a request may take, what a record is.
 
-Only this package and intake's gateway import kafka-python."""
+Only this package and intake's gateway import kafka-python.
+"""
 
 from __future__ import annotations
 
