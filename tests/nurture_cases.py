@@ -155,7 +155,8 @@ class Nurture:
 
     def claim(self, now: datetime, applied: datetime | None = None) -> list[Any]:
         with transaction(self.session) as cursor:
-            return self.post.claim(cursor, context(now, self.book, applied))
+            told = context(now, self.book, applied)
+            return self.post.take(cursor, self.post.claim(cursor, told), told)
 
     def record(self, job: Any, result: Any, now: datetime) -> list[Outgoing]:
         with transaction(self.session) as cursor:

@@ -53,8 +53,8 @@ WHERE lead_id = ANY(%(lead_ids)s::uuid[]) ORDER BY started_at, enrolment_id;
 
 -- name: open_steps
 -- What is due or on its way of these enrolments.
-SELECT enrolment_id, step, due_at, act_at, state, attempts, refusals, uncertain, address, claimed_at, message_id, answer
-FROM step WHERE enrolment_id = ANY(%(enrolment_ids)s::uuid[]) AND act_at IS NOT NULL;
+SELECT enrolment_id, step, due_at, act_at, state, attempts, refusals, uncertain, address, claimed_at, message_id, answer,
+    failures FROM step WHERE enrolment_id = ANY(%(enrolment_ids)s::uuid[]) AND act_at IS NOT NULL;
 
 -- name: enrolment_write
 -- Add enrolments, or say why they ended.
@@ -66,27 +66,43 @@ ON CONFLICT (enrolment_id) DO UPDATE SET reason = excluded.reason;
 -- name: step_write
 -- Add steps, or say what became of them.
 INSERT INTO step (enrolment_id, step, due_at, act_at, state, attempts, refusals, uncertain, address, claimed_at,
-    message_id, answer)
+    message_id, answer, failures)
 SELECT * FROM unnest(%(enrolment_id)s::uuid[], %(step)s::int[], %(due_at)s::timestamptz[], %(act_at)s::timestamptz[],
     %(state)s::text[], %(attempts)s::int[], %(refusals)s::int[], %(uncertain)s::boolean[], %(address)s::text[],
-    %(claimed_at)s::timestamptz[], %(message_id)s::text[], %(answer)s::text[])
+    %(claimed_at)s::timestamptz[], %(message_id)s::text[], %(answer)s::text[], %(failures)s::int[])
 ON CONFLICT (enrolment_id, step) DO UPDATE SET due_at = excluded.due_at, act_at = excluded.act_at,
     state = excluded.state, attempts = excluded.attempts, refusals = excluded.refusals,
     uncertain = excluded.uncertain, address = excluded.address, claimed_at = excluded.claimed_at,
-    message_id = excluded.message_id, answer = excluded.answer;
+    message_id = excluded.message_id, answer = excluded.answer, failures = excluded.failures;
 
 -- name: claim_alone
 -- One claim at a time over all workers, so that the cap per address counts right; false when another runs.
 SELECT pg_try_advisory_xact_lock(hashtext('caudal.nurture.claim'));
 
 -- name: claimable
--- Steps whose time has come, and claimed ones whose lease is over, as far as all inputs are applied.
+-- Steps whose time has come, and claimed ones whose lease is over, as far as all inputs are applied. Their keys only.
+SELECT s.enrolment_id, s.step
+FROM step s JOIN enrolment e USING (enrolment_id) JOIN lead l USING (lead_id)
+WHERE s.act_at <= %(horizon)s ORDER BY s.act_at LIMIT %(limit)s FOR UPDATE OF l, e, s SKIP LOCKED;
+
+-- name: due_steps
+-- What the claim locked.
 SELECT s.enrolment_id, s.step, s.due_at, s.act_at, s.state, s.attempts, s.refusals, s.uncertain, s.address,
-    s.claimed_at, s.message_id, s.answer,
+    s.claimed_at, s.message_id, s.answer, s.failures,
     e.enrolment_id, e.lead_id, e.person_id, e.sequence, e.correlation_id, e.started_at, e.reason,
     l.lead_id, l.seen_version, l.address, l.outcomes, l.document
 FROM step s JOIN enrolment e USING (enrolment_id) JOIN lead l USING (lead_id)
-WHERE s.act_at <= %(horizon)s ORDER BY s.act_at LIMIT %(limit)s FOR UPDATE OF l, e, s SKIP LOCKED;
+JOIN unnest(%(enrolment_ids)s::uuid[], %(steps)s::int[]) AS mine (enrolment_id, step)
+    ON (s.enrolment_id, s.step) = (mine.enrolment_id, mine.step)
+ORDER BY s.act_at;
+
+-- name: step_alone
+-- One open step and its enrolment, locked with their lead; of the lead nothing is read.
+SELECT s.enrolment_id, s.step, s.due_at, s.act_at, s.state, s.attempts, s.refusals, s.uncertain, s.address,
+    s.claimed_at, s.message_id, s.answer, s.failures,
+    e.enrolment_id, e.lead_id, e.person_id, e.sequence, e.correlation_id, e.started_at, e.reason
+FROM step s JOIN enrolment e USING (enrolment_id) JOIN lead l USING (lead_id)
+WHERE s.enrolment_id = %(enrolment_id)s AND s.step = %(step)s AND s.act_at IS NOT NULL FOR UPDATE OF l, e, s;
 
 -- name: recent_touches
 -- Mails that went, or are on their way, to these addresses.

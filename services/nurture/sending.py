@@ -10,7 +10,7 @@ from email.errors import MessageError
 from jinja2 import TemplateError
 
 from schemas import tokens
-from services.nurture import store
+from services.nurture import aside, store
 from services.nurture.audience import spoken
 from services.nurture.channels.letters import Letters, plain
 from services.nurture.channels.mail import Envelope, compose, message_id
@@ -30,26 +30,28 @@ from services.nurture.steps import (
     conclude,
     judge,
 )
-from services.nurture.world import EMAIL, Facts, Step, World
+from services.nurture.world import EMAIL, Facts, Step, StepKey, World
 from services.runtime.postgres import Cursor
 from services.runtime.verdict import Context, Outgoing
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """Sends what is due: the three parts of a `Call`."""
+    """Sends what is due: the parts of a `Call`."""
 
     settings: NurtureSettings
     letters: Letters
     line: Line
 
-    def claim(self, cursor: Cursor, context: Context) -> list[Job]:
-        """Take due steps: those that may go out are marked as ours until the lease ends, the others wait or end."""
+    def claim(self, cursor: Cursor, context: Context) -> list[StepKey]:
+        """Lock due steps, as far as all inputs are applied."""
         if context.applied_until is None:
             return []
-        found = store.claimable(cursor, min(context.now, context.applied_until), self.settings.mail_batch)
-        if not found:
-            return []
+        return store.claimable(cursor, min(context.now, context.applied_until), self.settings.mail_batch)
+
+    def take(self, cursor: Cursor, keys: Sequence[StepKey], context: Context) -> list[Job]:
+        """Judge locked steps: those that may go out are marked as ours until the lease ends, the others wait or end."""
+        found = store.due_steps(cursor, keys)
         rules: NurtureRules = context.books[BOOK].rules
         addresses = sorted({due.lead.address for due in found if due.lead.address})
         consents = store.consents_at(cursor, addresses)
@@ -91,12 +93,25 @@ class Post:
         store.apply(cursor, world)
         return events
 
+    def put_off(self, cursor: Cursor, row: StepKey | Job, context: Context) -> Sequence[Outgoing]:
+        """A step that could not be judged, or whose mail or record failed by a defect: later again, or set aside."""
+        found, key = (row.due.step, row.key) if isinstance(row, Job) else (None, row)
+        own = store.step_alone(cursor, key)
+        if own is None or (found and (own[0].state, own[0].attempts) != (found.state, found.attempts)):
+            return []
+        world = World()
+        world.load((), (), own[1:], own[:1])
+        offered = isinstance(row, Job) and isinstance(row.judgement, Send)
+        events = aside.put_off(*own, offered, world, context)
+        store.apply(cursor, world)
+        return events
+
     def _claimed(self, due: Due, rules: NurtureRules, context: Context) -> Step:
         step = due.step
         return replace(
             step, state="claimed", attempts=step.attempts + 1, act_at=self._lease_until(context),
             uncertain=step.uncertain or step.state == "claimed", address=due.lead.address, claimed_at=context.now,
-            message_id=step.message_id or message_id(step.enrolment_id, step.step, rules.sender),
+            message_id=step.message_id or message_id(step.enrolment_id, step.step, rules.sender), failures=0,
         )  # fmt: skip
 
     def _job(self, due: Due, judgement: Send | Skip, context: Context) -> Job:
@@ -139,4 +154,4 @@ class Post:
 def _waiting(step: Step, until: datetime) -> Step:
     """The same step for later; a claim whose lease ran out stays uncertain."""
     uncertain = step.uncertain or step.state == "claimed"
-    return replace(step, state="due", due_at=until, act_at=until, uncertain=uncertain)
+    return replace(step, state="due", due_at=until, act_at=until, uncertain=uncertain, failures=0)

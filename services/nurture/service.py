@@ -38,7 +38,9 @@ def build(settings: NurtureSettings) -> Service:
         apply=store.apply,
         patient=True,
         published={PEOPLE_CONSENTS.name: store.published},
-        clocks=(Call("mail", timedelta(milliseconds=200), post.claim, post.call, post.record),),
+        clocks=(
+            Call("mail", timedelta(milliseconds=200), post.claim, post.call, post.record, post.take, post.put_off),
+        ),
         books={decide.BOOK: NurtureRules},
         for_ever=frozenset({CONSENTS_RECEIVED.name}),
     )

@@ -14,7 +14,7 @@ from services.nurture.consents import settle
 from services.nurture.decide import end, reconsider_address
 from services.nurture.rules import Mail, NurtureRules
 from services.nurture.timing import capped_until, quiet_until, wait_after
-from services.nurture.world import EMAIL, Cause, Consent, Enrolment, Lead, Step, World
+from services.nurture.world import EMAIL, Cause, Consent, Enrolment, Lead, Step, StepKey, World
 from services.runtime.verdict import Book, Context, Outgoing, outgoing
 
 
@@ -61,6 +61,11 @@ class Job:
     applied_until: datetime
     lease_until: datetime
     last: bool = False
+
+    @property
+    def key(self) -> StepKey:
+        """The key of its step."""
+        return self.due.step.enrolment_id, self.due.step.step
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +154,8 @@ def _done(
     job: Job, step: Step, state: str, answer: str, world: World, context: Context, *, hard: bool = False
 ) -> list[Outgoing]:
     world.steps.put((step.enrolment_id, step.step), replace(step, state=state, act_at=None, answer=answer))
-    cause = Cause(
-        derived_id(step.enrolment_id, "step", step.step), context.now, context.now, step.due_at, job.applied_until
-    )
-    events = [_touch(job, step, state, None if state == "sent" else answer, cause)]
+    cause = cause_of(step, context.now, job.applied_until)
+    events = [touch(step, job.due.enrolment, job.book, state, None if state == "sent" else answer, cause)]
     if hard:
         events += _suppress(job, answer, world, cause)
     enrolment = world.enrolments.rows[step.enrolment_id]
@@ -168,6 +171,11 @@ def _done(
     return events
 
 
+def cause_of(step: Step, now: datetime, applied_until: datetime | None) -> Cause:
+    """Why the end of a step is told: it was due."""
+    return Cause(derived_id(step.enrolment_id, "step", step.step), now, now, step.due_at, applied_until)
+
+
 def _suppress(job: Job, answer: str, world: World, cause: Cause) -> list[Outgoing]:
     address = job.due.lead.address or ""
     key = (address, EMAIL, job.book.rules.sequence(job.due.enrolment.sequence).purpose)
@@ -176,8 +184,8 @@ def _suppress(job: Job, answer: str, world: World, cause: Cause) -> list[Outgoin
     return told + reconsider_address(address, world, job.book, cause)
 
 
-def _touch(job: Job, step: Step, state: str, reason: str | None, cause: Cause) -> Outgoing:
-    enrolment = job.due.enrolment
+def touch(step: Step, enrolment: Enrolment, book: Book, state: str, reason: str | None, cause: Cause) -> Outgoing:
+    """What became of a step, as an event."""
     data = Touch(
         **cause.fields(),
         correlation_id=enrolment.correlation_id,
@@ -189,6 +197,6 @@ def _touch(job: Job, step: Step, state: str, reason: str | None, cause: Cause) -
         message_id=step.message_id,
         reason=reason,
         uncertain=step.uncertain,
-        rules_version=job.book.version,
+        rules_version=book.version,
     )
     return outgoing(LEADS_TOUCHES, f"touch.{state}", enrolment.lead_id, data)

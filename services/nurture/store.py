@@ -115,12 +115,26 @@ def published(cursor: Cursor, versions: Mapping[str, int]) -> list[Published]:
     return [Published(key, version, event_id, "consent.changed", value) for key, version, event_id, value in rows]
 
 
-def claimable(cursor: Cursor, horizon: datetime, limit: int) -> list[Due]:
-    """Up to `limit` steps to act on, with their leads locked; none while another worker claims."""
+def claimable(cursor: Cursor, horizon: datetime, limit: int) -> list[StepKey]:
+    """Up to `limit` steps to act on, locked with their leads and not yet read; none while another worker claims."""
     ((alone,),) = select(cursor, SQL["claim_alone"])
     rows = select(cursor, SQL["claimable"], {"horizon": horizon, "limit": limit}) if alone else []
+    return [(enrolment_id, step) for enrolment_id, step in rows]
+
+
+def due_steps(cursor: Cursor, keys: Sequence[StepKey]) -> list[Due]:
+    """Steps that this transaction has locked, the longest due first. One that cannot be read fails them all."""
+    ids, numbers = [key[0] for key in keys], [key[1] for key in keys]
+    rows = select(cursor, SQL["due_steps"], {"enrolment_ids": ids, "steps": numbers})
     middle = _STEP_COLUMNS + _ENROLMENT_COLUMNS
     return [Due(Step(*row[:_STEP_COLUMNS]), Enrolment(*row[_STEP_COLUMNS:middle]), _lead(row[middle:])) for row in rows]
+
+
+def step_alone(cursor: Cursor, key: StepKey) -> tuple[Step, Enrolment] | None:
+    """A step that is still open and its enrolment, locked; nothing that a sender wrote is read."""
+    for row in select(cursor, SQL["step_alone"], {"enrolment_id": key[0], "step": key[1]}):
+        return Step(*row[:_STEP_COLUMNS]), Enrolment(*row[_STEP_COLUMNS:])
+    return None
 
 
 def consents_at(cursor: Cursor, addresses: Sequence[str]) -> dict[str, list[Consent]]:

@@ -69,7 +69,8 @@ class Step:
     """One mail of an enrolment.
 
     `act_at`: when a worker may take it (due, or lease over), None once done. `attempts` numbers the claims, so a
-    worker knows its own. `uncertain`: an earlier claim may have sent it although nobody recorded that.
+    worker knows its own. `uncertain`: an earlier claim may have sent it although nobody recorded that. `failures`: how
+    often in a row a defect of ours kept it from being dealt with.
     """
 
     enrolment_id: str
@@ -84,6 +85,7 @@ class Step:
     claimed_at: datetime | None = None
     message_id: str | None = None
     answer: str | None = None
+    failures: int = 0
 
 
 @dataclass(frozen=True, slots=True)

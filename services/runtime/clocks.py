@@ -142,7 +142,7 @@ class Clocks:
     def _call(self, clock: Call) -> int:
         with self._transaction() as cursor:
             context = self.context(cursor)
-            claims = clock.claim(cursor, context)
+            claims = self._taken(cursor, clock, clock.claim(cursor, context), context)
         if claims:
             self.faults.passed("after_claim")
         for claim in claims:
@@ -152,12 +152,35 @@ class Clocks:
             self._call_one(clock, claim, context)
         return len(claims)
 
+    def _taken(self, cursor: Cursor, clock: Call, rows: Sequence[Any], context: Context) -> Sequence[Any]:
+        """Claims of all rows at once or, when that fails, of each row by itself."""
+        if not rows:
+            return ()
+        with self._surviving("clock.defect", metrics.CLOCK_FAILURES, clock.name), _savepoint(cursor):
+            return clock.take(cursor, rows, context)
+        return [claim for row in rows for claim in self._taken_alone(cursor, clock, row, context)]
+
+    def _taken_alone(self, cursor: Cursor, clock: Call, row: Any, context: Context) -> Sequence[Any]:
+        self.alive_at = time.monotonic()
+        with self._surviving(*ALONE, clock.name), _savepoint(cursor):
+            return clock.take(cursor, (row,), context)
+        self._put_off(cursor, clock, row, context)
+        return ()
+
+    def _put_off(self, cursor: Cursor, clock: Call, row: Any, context: Context) -> None:
+        """A row that cannot even be put off stays as it is: the others go on."""
+        with self._surviving("clock.not_put_off", metrics.CLOCK_FAILURES, clock.name), _savepoint(cursor):
+            outbox.write(cursor, clock.put_off(cursor, row, context))
+
     def _call_one(self, clock: Call, claim: Any, context: Context) -> None:
-        """One that fails is put off by its lease; the others go on."""
+        """One that fails is put off; the others go on."""
         with self._surviving(*ALONE, clock.name):
             answer = clock.call(claim, context)
             self.faults.passed("after_call")
             self._record(clock, claim, answer)
+            return
+        with self._transaction() as cursor:
+            self._put_off(cursor, clock, claim, self.context(cursor))
 
     def _record(self, clock: Call, claim: Any, answer: Any) -> None:
         """What was answered is known to nobody else: try again with fresh sessions before it is given up."""

@@ -63,9 +63,12 @@ class DueRows:
 class Call:
     """Work caused by time that calls somebody outside: claim with a lease, call without a transaction, record.
 
-    `claim` commits before `call` runs; `record` gets what `call` returned and returns events for the outbox.
-    A claim whose worker died, or whose call failed, is claimed again when its lease is over. `record` may run twice
-    for one answer, and must change nothing when the claim is not its own any more.
+    `claim` locks due rows; `take`, in the same transaction, makes claims of them. When it fails for many the engine
+    takes them one by one. That commits before `call` runs; `record` gets what `call` returned and returns events for
+    the outbox. A claim whose worker died is claimed again when its lease is over. `record` may run twice for one
+    answer, and must change nothing when the claim is not its own any more.
+    `put_off` gets a row that could not be taken, or a claim whose call or record failed by a defect: it must move its
+    time, not for ever, and read nothing that may be what was wrong. Its events go to the outbox.
     """
 
     name: str
@@ -73,6 +76,8 @@ class Call:
     claim: Callable[[Cursor, Context], Sequence[Any]]
     call: Callable[[Any, Context], Any]
     record: Callable[[Cursor, Any, Any, Context], Sequence[Outgoing]]
+    take: Callable[[Cursor, Sequence[Any], Context], Sequence[Any]] = lambda _cursor, rows, _context: rows
+    put_off: Callable[[Cursor, Any, Context], Sequence[Outgoing]] = lambda _cursor, _row, _context: ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,7 +203,8 @@ def test_two_workers_that_claim_at_once_keep_the_cap(nurture: Nurture) -> None:
     one_each = nurture.settings.model_copy(update={"mail_batch": 1})
     first, second = (Nurture(nurture.dsn, one_each, nurture.book) for _ in range(2))
     with transaction(first.session) as cursor:
-        assert len(first.post.claim(cursor, Context(DUE, {"nurture": nurture.book}, DUE))) == 1
+        told = Context(DUE, {"nurture": nurture.book}, DUE)
+        assert len(first.post.take(cursor, first.post.claim(cursor, told), told)) == 1
         assert second.claim(DUE) == []
     assert second.claim(DUE) == []
     first.close()
@@ -276,7 +277,8 @@ def test_a_batch_that_ends_an_enrolment_passes_a_lead_to_another_worker_in_order
     """A withdrawal that waits for a claim's lock commits after it; one that comes first leaves nothing to claim."""
     nurture.feed(consent(), lead())
     with transaction(nurture.session) as cursor:
-        jobs = nurture.post.claim(cursor, Context(DUE, {"nurture": BOOK}, DUE))
+        told = Context(DUE, {"nurture": BOOK}, DUE)
+        jobs = nurture.post.take(cursor, nurture.post.claim(cursor, told), told)
         other = Nurture(nurture.dsn)
         done = threading.Event()
 
