@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from schemas.events.event import derived_id
+from services.intake.parse import Ambiguous
 from services.intake.rules import Source
 from services.intake.values import is_scalar, text
 from services.runtime.verdict import Outgoing
@@ -57,6 +58,12 @@ Reader = Callable[[Arrival], Accepted | Refused]
 def refused(field: str, code: str, message: str) -> Refused:
     """A refusal for one reason."""
     return Refused((Fault(field, code, message),))
+
+
+def ambiguous(item: Ambiguous) -> Refused:
+    """A refusal of an item that may mean two things."""
+    name = text(item.key, 100) or ""
+    return refused(name, "duplicate_key", f"{name} stands twice with different values; send each field once")
 
 
 def own_key(arrival: Arrival) -> str | None:

@@ -18,6 +18,7 @@ MOST_BYTES = 8_388_608
 MOST_ITEM_BYTES = 262_144
 MOST_ITEMS = 1000
 _BODY_WITHIN_S = 15.0
+_BLANK = b"\xef\xbb\xbf \t\r\n"  # a BOM and white space
 _SWALLOW_BYTES = 33_554_432  # of a refused body; the connection of a larger one is cut
 
 TOO_LARGE = Problem(413, "too_large", f"the body is larger than {MOST_BYTES} bytes; send fewer leads in one batch")
@@ -62,8 +63,8 @@ async def _received(receive: Receive) -> bytes | Problem:
 
 async def read_items(content_type: str, body: bytes) -> Items | Problem:
     """The items in a body: a JSON object, array or `{"leads": [...]}`, or a form. JSON is often mislabelled: look."""
-    start = body[:64].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
-    if not start and not body.strip():
+    start = body[:64].lstrip(_BLANK)[:1]
+    if not start and not body.strip(_BLANK):
         return Problem(400, "empty_body", "the body is empty; send a JSON object or a form")
     if start not in (b"{", b"["):
         kind = content_type.partition(";")[0].strip().lower()

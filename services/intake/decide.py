@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from services.intake.arrival import Accepted, Arrival, Reader, Refused
-from services.intake.parse import Unparsed, parse_json
+from services.intake.arrival import Accepted, Arrival, Reader, Refused, ambiguous
+from services.intake.parse import Ambiguous, Unparsed, parse_json
 from services.intake.rules import SOURCE_TOPIC, Source
 from services.intake.submission import read_lead
 from services.runtime.verdict import Context, Dead, Emit, Incoming, Verdict
@@ -21,6 +21,8 @@ def decide(event: Incoming, secret: str, context: Context) -> Verdict:
     content = parse_json(event.body)
     if isinstance(content, Unparsed):
         return Dead(content.code, content.message)
+    if isinstance(content, Ambiguous):
+        return _refusal(ambiguous(content))
     if not isinstance(content, dict):
         return Dead("not_an_object", "the record's value must be one JSON object")
     raw = event.body.decode()
@@ -38,5 +40,9 @@ def _verdict(read: Reader, arrival: Arrival) -> Verdict:
     match read(arrival):
         case Accepted(_, events):
             return Emit(events)
-        case Refused(faults):
-            return Dead(faults[0].code, "; ".join(fault.message for fault in faults))
+        case Refused() as no:
+            return _refusal(no)
+
+
+def _refusal(no: Refused) -> Dead:
+    return Dead(no.faults[0].code, "; ".join(fault.message for fault in no.faults))

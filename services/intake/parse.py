@@ -1,8 +1,29 @@
-"""From bytes to items: JSON and forms, whatever a hostile or careless sender puts there."""
+"""From bytes to items: JSON and forms, whatever a hostile or careless sender puts there.
+
+What real senders do is read, what could mean two things or cannot be stored as it is is refused or cleaned:
+
+| sent                                      | what becomes of it                                                      |
+| ----------------------------------------- | ----------------------------------------------------------------------- |
+| JSON as text/plain, as a form, unlabelled | read: `sendBeacon` and many tools label it so                           |
+| one BOM at the start                      | passed over: Windows programs write it                                  |
+| UTF-16, UTF-32, Latin-1                   | 400 `bad_encoding`: the answer says to send UTF-8                       |
+| a number or truth where a text is due     | taken as text: phones come as numbers, from tables as `34600000012.0`   |
+| `\\u0000` in a string                     | kept without it: PostgreSQL takes none                                  |
+| half a surrogate pair                     | U+FFFD in its place: careless truncation leaves it                      |
+| a key twice with one value                | read                                                                    |
+| a key twice with two values               | 422 `duplicate_key`, that item only: readers differ on which one counts |
+| NaN, Infinity                             | 400 `bad_json`: no JSON; most programs refuse to write it               |
+| a number over 4,300 digits                | 400 `bad_json`                                                          |
+| a number beyond every double (`1e999`)    | that field is passed over                                               |
+| more than 200 levels                      | 400 `bad_json`                                                          |
+
+Whatever was cleaned stands as it was sent in `raw`, but for items of a batch, whose text is written anew.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -10,6 +31,11 @@ from urllib.parse import parse_qsl, urlencode
 from pydantic_core import from_json, to_json
 
 _MOST_FIELDS = 500
+_MOST_LEVELS = 200  # as pydantic's parser
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_BOM = b"\xef\xbb\xbf"
+_BOMS_16 = (b"\xff\xfe", b"\xfe\xff")
+_NOT_UTF8 = "the body is not UTF-8; send UTF-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,21 +46,34 @@ class Unparsed:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Ambiguous:
+    """An item that names a key twice, with different values."""
+
+    key: str
+
+
 def parse_json(body: bytes) -> Any | Unparsed:
-    """The JSON value, or why there is none. Depth is bounded, NaN refused; of a repeated key the last counts."""
-    body = body.removeprefix(b"\xef\xbb\xbf")
+    """The JSON value, or why there is none. An item (of the array, of `leads`) may be `Ambiguous`."""
+    body = body.removeprefix(_BOM)
     try:
-        return from_json(body, allow_inf_nan=False)
+        content = from_json(body, allow_inf_nan=False)
     except ValueError as error:
         if "hex escape" in str(error) or "surrogate" in str(error):
-            return _without_lone_surrogates(body)
+            return _parse_carefully(body)
+        if b"\x00" in body[:2] or body[:2] in _BOMS_16 or "unicode code point" in str(error):
+            return Unparsed("bad_encoding", _NOT_UTF8)
         return Unparsed("bad_json", f"the body is not valid JSON: {error}")
+    # every key has its colon: with as many keys as colons none was named twice
+    return content if body.count(b":") == _keys(content) else _parse_carefully(body)
 
 
 def parse_form(body: bytes) -> dict[str, Any] | Unparsed:
     """The fields of an urlencoded form; a field sent several times becomes a list."""
     try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
+        pairs = parse_qsl(
+            body.removeprefix(_BOM).decode(), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS
+        )
     except UnicodeDecodeError:
         return Unparsed("bad_encoding", "the form is not UTF-8; send it with accept-charset=utf-8")
     except ValueError:
@@ -70,10 +109,57 @@ def item_text(item: Any) -> str:
     return to_json(item).decode()
 
 
-def _without_lone_surrogates(body: bytes) -> Any | Unparsed:
-    """Half a surrogate pair, as careless truncation leaves it, stands for no character: `?` in its place."""
+def _keys(value: Any) -> int:
+    if isinstance(value, dict):
+        return len(value) + sum(_keys(inner) for inner in value.values() if isinstance(inner, dict | list))
+    return sum(map(_keys, value)) if isinstance(value, list) else 0
+
+
+def _parse_carefully(body: bytes) -> Any | Unparsed:
+    """The slow way: sees keys that are named twice, and halves of surrogate pairs."""
     try:
-        text = json.dumps(json.loads(body), ensure_ascii=False)
-        return from_json(text.encode("utf-8", "replace"), allow_inf_nan=False)
+        content = json.loads(body.decode(), object_pairs_hook=_object, parse_constant=_refuse)
+        if isinstance(content, list):
+            return [_item(item) for item in content]
+        if isinstance(content, dict) and isinstance(content.get("leads"), list):
+            return {**content, "leads": [_item(item) for item in content["leads"]]}
+        return _item(content)
     except (ValueError, RecursionError) as error:
         return Unparsed("bad_json", f"the body is not valid JSON: {type(error).__name__}")
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(constant)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | Ambiguous:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        return next((Ambiguous(_clean(name)) for name, value in pairs if value != content[name]), content)
+    return content
+
+
+def _item(item: Any) -> Any:
+    """The item with every string cleaned, or what is ambiguous anywhere in it."""
+    found: list[Ambiguous] = []
+    cleaned = _cleaned(item, found, _MOST_LEVELS)
+    return found[0] if found else cleaned
+
+
+def _cleaned(value: Any, found: list[Ambiguous], levels: int) -> Any:
+    if not levels:
+        raise ValueError("too deep")
+    match value:
+        case str():
+            return _clean(value)
+        case dict():
+            return {_clean(name): _cleaned(inner, found, levels - 1) for name, inner in value.items()}
+        case list():
+            return [_cleaned(inner, found, levels - 1) for inner in value]
+        case Ambiguous():
+            found.append(value)
+    return value
+
+
+def _clean(text: str) -> str:
+    return _LONE_SURROGATE.sub("\ufffd", text)

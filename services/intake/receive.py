@@ -13,9 +13,10 @@ from starlette.types import Receive
 from schemas import codec
 from services.intake import keys
 from services.intake.answers import UNAUTHORIZED, Problem, batch_response, problem_response, refusal, single_response
-from services.intake.arrival import Accepted, Arrival, Reader, Refused, refused
+from services.intake.arrival import Accepted, Arrival, Reader, Refused, ambiguous, refused
 from services.intake.body import MOST_ITEM_BYTES, Items, read_body, read_items
 from services.intake.gateway import Gateway
+from services.intake.parse import Ambiguous
 from services.intake.rules import Source
 from services.runtime.transport import Message
 from services.runtime.verdict import Book, Outgoing
@@ -88,6 +89,8 @@ async def _read_all(
 
 
 def _read_one(reader: Reader, arrival: Arrival) -> Accepted | Refused:
+    if isinstance(arrival.content, Ambiguous):
+        return ambiguous(arrival.content)
     if not isinstance(arrival.content, dict):
         return refused("", "not_an_object", "an item must be a JSON object with named fields")
     if len(arrival.raw) > MOST_ITEM_BYTES:

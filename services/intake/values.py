@@ -9,6 +9,7 @@ from typing import Any
 
 _TRUE = frozenset({"true", "1", "yes", "y", "on", "si", "sí", "s", "ok", "accepted", "granted"})
 _NUMBER = re.compile(r"[0-9][0-9.,' ]{0,30}")
+_EXACT = 2**53  # a double holds whole numbers up to here
 _EPOCH_MS = 100_000_000_000  # a larger number of seconds would lie after the year 5000
 
 
@@ -18,10 +19,17 @@ def is_scalar(value: Any) -> bool:
 
 
 def text(value: Any, limit: int = 200) -> str | None:
-    """A scalar as trimmed text of at most `limit` characters, without NUL (PostgreSQL takes none); empty is None."""
+    """A scalar as trimmed text of at most `limit` characters, without NUL (PostgreSQL takes none); empty is None.
+
+    `34600000012.0`, as tables write a phone, is `34600000012`; a number beyond every double is None.
+    """
     if not isinstance(value, str):
         if value is None:
             return None
+        if isinstance(value, float):
+            if not math.isfinite(value):
+                return None
+            value = int(value) if value.is_integer() and abs(value) < _EXACT else value
         value = str(value).lower() if isinstance(value, bool) else str(value)
     if "\x00" in value:
         value = value.replace("\x00", "")
