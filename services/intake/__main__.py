@@ -17,6 +17,7 @@ from types import FrameType
 import uvicorn
 
 from schemas.topics import ACTIVITIES_RECEIVED, CONSENTS_RECEIVED, LEADS_RECEIVED, OUTCOMES_RECEIVED, RULES_PUBLISHED
+from services.intake.answering import protocol
 from services.intake.app import build_app
 from services.intake.book import SourcesBook
 from services.intake.gateway import KafkaGateway
@@ -53,7 +54,8 @@ def serve(settings: IntakeSettings) -> None:
     sources = SourcesBook(lambda: Reader(settings.kafka, [RULES_PUBLISHED.name]))
     app = build_app(gateway, sources, settings.secret, lambda: datetime.now(UTC))
     config = uvicorn.Config(
-        app, loop="uvloop", http="httptools", ws="none", lifespan="off", access_log=False, log_config=None,
+        app, loop="uvloop", http=protocol,  # type: ignore[arg-type]  # uvicorn calls it, a class or not
+        ws="none", lifespan="off", access_log=False, log_config=None,
         server_header=False, date_header=False, timeout_keep_alive=30, timeout_graceful_shutdown=_DRAIN_S, backlog=4096,
         proxy_headers=False,
     )  # fmt: skip

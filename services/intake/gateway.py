@@ -23,7 +23,7 @@ log = structlog.get_logger()
 _PROBE_EVERY_S = 1.0
 _REQUEST_MS, _DELIVERY_MS = 4000, 4500  # common senders give up after 5 s
 _ANSWER_S = 4.8  # when a broker dies the client forgets some of its records: they would never be answered
-_LINGER_MS = 2  # lets the records of concurrent requests share one produce request
+_LINGER_MS = 5  # lets the records of concurrent requests share one produce request; every new batch wakes a thread
 _BLOCK_MS = 20  # longest that one send may hold up the event loop, when the broker forgot a topic
 _SENDS_AT_ONCE = 100  # records of one batch; then others get their turn on the loop
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import statistics
 import time
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from services.cli.installation import source_keys
 from services.cli.ports import read_ports
 
 MEASURED = ("intake", "kafka")
+_LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
 
 def intake(seconds: int, connections: int = 32) -> dict[str, object]:
@@ -57,7 +59,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, load: Load, ended: asyncio.Future[None]) -> None:
         self._load, self._ended = load, ended
         self._transport: asyncio.WriteTransport | None = None
-        self._sent = 0.0
+        self._sent, self._answer = 0.0, b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -65,9 +67,15 @@ class Connection(asyncio.Protocol):
         self._post()
 
     def data_received(self, data: bytes) -> None:
-        """An answer; small enough to come in one piece."""
+        """A piece of an answer; the last one ends the wait."""
+        self._answer += data
+        head, whole, body = self._answer.partition(b"\r\n\r\n")
+        length = _LENGTH.search(head)
+        if not whole or (length and len(body) < int(length[1])):
+            return
         self._load.took.append((time.perf_counter() - self._sent) * 1000)
-        self._load.refused += not data.startswith(b"HTTP/1.1 200")
+        self._load.refused += not head.startswith(b"HTTP/1.1 200")
+        self._answer = b""
         self._post()
 
     def connection_lost(self, _error: Exception | None) -> None:
