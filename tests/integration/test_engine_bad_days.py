@@ -392,10 +392,11 @@ def test_rubbish_of_every_kind_on_a_topic_that_others_write_ends_as_a_dead_lette
         Message(name, b"k", b"null", (cloud,)), Message(name, b"k", b"[" * 50_000, (cloud,)),
         Message(name, b"k", b'{"type": "lead.won"}', (("caudal_repair", "²".encode()),)),
         Message(name, b"k", b'{"type": 3}', (("traceparent", b"a\tb\nc\x00"), ("ce_type", b"tombstone"))),
+        Message(name, b"k" * 1_000_000, b"[]", (("ce_id", b"a\x00b"), ("ce_type", b"lead.won"))),
     )  # fmt: skip
     rig.run()
-    assert len(rig.letters()) == 8
-    assert rig.inbox() == {"dead": 8}
+    assert len(rig.letters()) == 9
+    assert rig.inbox() == {"dead": 9}
 
 
 def test_an_event_that_others_call_a_tombstone_is_handled_like_any_other(rig: Rig) -> None:
