@@ -43,7 +43,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
     raise typer.Exit(0 if running else 1)
 
 
-def addresses(state: State) -> dict[str, str | None]:
+def addresses(state: State) -> dict[str, str]:
     """Where people and programs find this installation."""
     ports, names = read_ports(home()), {child.name for child in state.children}
     found: dict[str, str | None] = {
@@ -53,7 +53,7 @@ def addresses(state: State) -> dict[str, str | None]:
         "kafka": state.kafka,
     }
     absent = {PAGES[name] for name in PAGES.keys() - names}
-    return {name: address for name, address in found.items() if name not in absent}
+    return {name: address for name, address in found.items() if address and name not in absent}
 
 
 def short(path: Path) -> Path:

@@ -35,7 +35,7 @@ def relay(session: Session, publisher: Publisher, faults: Faults, epochs: Epochs
     partitions, published = [p for _, p in epochs], 0
     while True:
         with transaction(session) as cursor:
-            rows = _read(cursor, partitions, count)
+            rows = read(cursor, partitions, count)
         if not rows:
             return published
         faults.passed("outbox.before_produce")
@@ -47,7 +47,7 @@ def relay(session: Session, publisher: Publisher, faults: Faults, epochs: Epochs
         published += len(rows)
 
 
-def _read(cursor: Cursor, partitions: Sequence[int], count: int, limit: int = 500) -> list[tuple[int, Frame]]:
+def read(cursor: Cursor, partitions: Sequence[int], count: int, limit: int = 500) -> list[tuple[int, Frame]]:
     """Next events whose slot falls to these of `count` partitions."""
     rows = select(cursor, SQL["outbox_read"], {"partitions": list(partitions), "count": count, "limit": limit})
     return [(row_id, frames.load(text)[0]) for row_id, text in rows]

@@ -20,7 +20,7 @@ import pytest
 from deploy.embedded.errors import EmbeddedError
 from deploy.embedded.home import locked_home, write_private
 from deploy.embedded.process import Child, Running, end_group, reason, start
-from deploy.embedded.supervisor import State, await_launched, launch
+from deploy.embedded.supervisor import ChildState, State, await_launched, launch
 from services.cli.installation import installation_secret, settle_secret
 from services.cli.ports import Ports, read_ports, settle_ports, share_ports
 
@@ -156,10 +156,12 @@ def test_command_that_only_looks_tells_the_ports_in_use_and_keeps_what_is_kept(
     home.mkdir()
     ports = settle_ports(home, ["intake"])[0]
     kept = (home / "ports.json").read_bytes()
-    write_private(home / "state.json", State(pid=os.getpid(), started=psutil.Process().create_time()).model_dump_json())
+    me = {"pid": os.getpid(), "started": psutil.Process().create_time()}
+    intake = ChildState(name="intake", restarts=0, log=home / "intake.log", **me)
+    write_private(home / "state.json", State(**me, children=(intake,)).model_dump_json())
     monkeypatch.setenv("CAUDAL_INTAKE_PORT", "8499")
     assert read_ports(home) == ports
-    assert f"http://127.0.0.1:{ports.intake}/" in caudal("status").stderr
+    assert f"http://127.0.0.1:{ports.intake}/" in caudal("status").stdout
     assert (home / "ports.json").read_bytes() == kept
 
 
