@@ -13,7 +13,7 @@ from services.nurture.decide import BOOK as BOOK_NAME
 from services.nurture.rules import NurtureRules
 from services.nurture.service import build
 from services.nurture.settings import NurtureSettings
-from services.runtime import fence, outbox
+from services.runtime import fence, frames
 from services.runtime.clocks import Clocks
 from services.runtime.decode import Decoder
 from services.runtime.faults import Faults
@@ -64,8 +64,7 @@ class Office:
         self.clocks.turn()
 
     def told(self) -> list[Frame]:
-        with transaction(self.nurture.session) as cursor:
-            return [frame for _, frame in outbox.read(cursor, [0], 1)]
+        return [frames.load(text)[0] for (text,) in self.nurture.rows("SELECT frame FROM outbox ORDER BY id")]
 
     def close(self) -> None:
         self.clocks.hang_up()
