@@ -211,12 +211,12 @@ def submission(who: str, wish: str = "", n: int = 0, *, body: str = "body", repa
     return _message(LEADS_RECEIVED, who, event_id, "lead.received", data, repair)
 
 
-def activity(who: str, kind: str = "call", n: int = 0) -> Message:
+def activity(who: str, kind: str = "call", n: int = 0, recorded_at: datetime = START) -> Message:
     """The `n`-th activity of a person."""
     event_id = str(uuid5(NAMESPACE_URL, f"{kind} {who} {n}"))
     data = ActivityReceived(
-        occurred_at=START, recorded_at=START, cause_id=event_id, correlation_id=event_id, source="site", identity=who,
-        activity=kind)  # fmt: skip
+        occurred_at=START, recorded_at=recorded_at, cause_id=event_id, correlation_id=event_id, source="site",
+        identity=who, activity=kind)  # fmt: skip
     return _message(ACTIVITIES_RECEIVED, who, event_id, "activity.received", data)
 
 

@@ -66,15 +66,22 @@ def _judged(event: Incoming, lead: Lead, destination: str, context: Context) -> 
         rep_id=rep_id, stage=report.stage, reason=report.reason, value=report.value, currency=report.currency,
         note=report.note, seen_submissions=_seen(event, lead),
     )  # fmt: skip
-    return outcome if _holds(lead, outcome) else outcome.model_copy(update={"by_holder": False})
+    return _by_holder(lead, outcome, report.seen_submissions)
 
 
 def _seen(event: Incoming, lead: Lead) -> int | None:
-    """How many submissions the last holder knew of: all that were told, as none is told after a closing, unless the
-    CRM says that it had read fewer.
-    """
+    """How many submissions the last holder was told of; a second closing says the same, as none is told in between."""
     told = lead.last_told() if event.type in ENDING else None
-    return min(told.lead.submissions, event.data.seen_submissions or told.lead.submissions) if told else None
+    return told.lead.submissions if told else None
+
+
+def _by_holder(lead: Lead, outcome: Outcome, read: int | None) -> Outcome:
+    """A holder may have read fewer submissions than it was told of; what a former one had read says nothing."""
+    if not _holds(lead, outcome):
+        return outcome.model_copy(update={"by_holder": False})
+    if read and outcome.seen_submissions and read < outcome.seen_submissions:
+        return outcome.model_copy(update={"seen_submissions": read})
+    return outcome
 
 
 def _when(said: datetime | None, arrived: datetime) -> datetime:

@@ -12,6 +12,8 @@ from services.runtime.transport import Record
 from services.runtime.verdict import Dead, Incoming
 
 FOR_EVER = date(1970, 1, 1)
+FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2999, 12, 31)
+"""Days that may have a partition of their own; an event that claims another is remembered for ever."""
 
 
 @dataclass(slots=True)  # not frozen: built for every record, and a frozen one costs three times as much
@@ -62,7 +64,8 @@ class Decoder:
         recorded = getattr(envelope.data, "recorded_at", None)
         if topic.name in self.for_ever or topic.foreign or topic.compacted or not isinstance(recorded, datetime):
             return FOR_EVER
-        return recorded.astimezone(UTC).date() if recorded.utcoffset() else recorded.date()
+        day = recorded.astimezone(UTC).date() if recorded.utcoffset() else recorded.date()
+        return day if FIRST_DAY <= day <= LAST_DAY else FOR_EVER
 
 
 def _repair(record: Record) -> int:

@@ -37,7 +37,7 @@ class Inbox:
     def prepare(self, session: Session, entries: Sequence[Entry], now: datetime) -> None:
         """Create the day partitions that these entries need, apart from their transaction; drop those that are over."""
         first = now.date() - timedelta(days=self._keep_days)
-        wanted = {e.day for e in entries if e.day not in self._days or FOR_EVER < e.day < first}  # dropped by another?
+        wanted = {e.day for e in entries if e.day not in self._days or self._may_be_gone(e.day, first)}
         if not wanted:
             return
         with transaction(session) as cursor:
@@ -47,6 +47,10 @@ class Inbox:
             if not self._keep_data:
                 _drop_before(cursor, first, keep=wanted)
         self._days |= wanted
+
+    def _may_be_gone(self, day: date, first: date) -> bool:
+        """Whether another worker may have dropped this day since we made it."""
+        return not self._keep_data and FOR_EVER < day < first
 
     def remember(self, cursor: Cursor, entries: Sequence[Entry]) -> list[Entry]:
         """Those never seen before, in order; an id that came back with another body is among them as `id_reused`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from zlib import crc32
 
 from services.runtime import fence, frames
@@ -27,27 +27,27 @@ def write_frames(cursor: Cursor, items: Sequence[Frame]) -> None:
         })  # fmt: skip
 
 
-def relay(session: Session, publisher: Publisher, faults: Faults, epochs: Epochs, count: int) -> int:
-    """Publish what clocks and calls decided, for the slots of these partitions of `count`; how many events.
+def relay(session: Session, publisher: Publisher, faults: Faults, epochs: Epochs, count: int) -> Iterator[int]:
+    """Publish what clocks and calls decided, for the slots of these partitions of `count`; how many events at a time.
 
     `epochs`: of the partitions of the service's first input that the worker holds. Raises `Fenced`, `Unavailable`.
     """
-    partitions, published = [p for _, p in epochs], 0
+    partitions = [p for _, p in epochs]
     while True:
         with transaction(session) as cursor:
-            rows = read(cursor, partitions, count)
+            rows = _read(cursor, partitions, count)
         if not rows:
-            return published
+            return
         faults.passed("outbox.before_produce")
         publisher.publish(session, epochs, [f for _, f in rows])
         faults.passed("outbox.after_produce")
         with transaction(session) as cursor:
             fence.advance(cursor, epochs, dict.fromkeys(epochs))
             cursor.execute(SQL["outbox_done"], {"ids": [row_id for row_id, _ in rows]})
-        published += len(rows)
+        yield len(rows)
 
 
-def read(cursor: Cursor, partitions: Sequence[int], count: int, limit: int = 500) -> list[tuple[int, Frame]]:
+def _read(cursor: Cursor, partitions: Sequence[int], count: int, limit: int = 500) -> list[tuple[int, Frame]]:
     """Next events whose slot falls to these of `count` partitions."""
     rows = select(cursor, SQL["outbox_read"], {"partitions": list(partitions), "count": count, "limit": limit})
     return [(row_id, frames.load(text)[0]) for row_id, text in rows]

@@ -114,8 +114,9 @@ class Service:
     @property
     def remembers_days(self) -> int:
         """How long after their day ids must be remembered that are not remembered for ever."""
-        kept = [t.retention_days or 0 for t in self.inputs if not t.compacted and t.name not in self.for_ever]
-        return max(kept, default=0) + LONGER_DAYS
+        kept = [t.retention_days for t in self.inputs if not (t.compacted or t.foreign or t.name in self.for_ever)]
+        assert None not in kept, "ids of a topic that is kept for ever belong to `for_ever`"  # noqa: S101
+        return max((days for days in kept if days), default=0) + LONGER_DAYS
 
     @property
     def calls(self) -> bool:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from services.runtime import fence, halt, pending
-from services.runtime.errors import LogGap
+from services.runtime import fence, gaps, halt, pending
 from services.runtime.frames import Frame
 from services.runtime.holding import Holding, Position
 from services.runtime.postgres import Session, transaction
@@ -32,29 +31,13 @@ class Takeover:
         taken, left = self._raise_fences(session, partitions)
         epochs = {p: epoch for p, (epoch, _) in taken.items()}
         expected = {p: offset for p, (_, offset) in taken.items() if offset is not None}
-        expected |= self.refuse_gaps(session, consumer, epochs, expected)
-        republished = _republish(session, publisher, epochs, left)
-        return {p: Position(epoch, expected.get(p, 0), expected.get(p)) for p, epoch in epochs.items()}, republished
-
-    def refuse_gaps(
-        self, session: Session, consumer: Consumer, epochs: fence.Epochs, expected: Mapping[Partition, int]
-    ) -> dict[Partition, int]:
-        """Where to go on after gaps that an operator has confirmed: where the log begins. Raises `LogGap` for others.
-
-        `expected`: the offset that comes next, by partition.
-        """
-        if not expected:
-            return {}
-        starts, ends = consumer.starts(list(expected)), consumer.ends(list(expected))
-        gaps = [p for p, offset in sorted(expected.items()) if not starts[p] <= offset <= ends[p]]
-        for p in gaps:
-            if _name(p, expected[p]) not in self.confirmed:
-                raise _gap(p, expected[p], starts[p], ends[p])
-        restart = {p: starts[p] for p in gaps}
+        restart = gaps.refuse(consumer, expected, self.confirmed)
         if restart:
             with transaction(session) as cursor:
                 fence.restart(cursor, epochs, restart)
-        return restart
+        expected |= restart
+        republished = _republish(session, publisher, epochs, left)
+        return {p: Position(epoch, expected.get(p, 0), expected.get(p)) for p, epoch in epochs.items()}, republished
 
     def publish_orphans(self, session: Session, publisher: Publisher, counts: Mapping[str, int]) -> None:
         """Publish what is left of partitions that exist no more, under their fences."""
@@ -82,14 +65,3 @@ def _republish(
         publisher.publish(session, epochs, items)
         pending.clear(session, {p: epochs[p] for p in left})
     return len(items)
-
-
-def _name(partition: Partition, offset: int) -> str:
-    return "{}/{}@{}".format(*partition, offset)
-
-
-def _gap(partition: Partition, offset: int, start: int, end: int) -> LogGap:
-    return LogGap(
-        f"{partition[0]} partition {partition[1]}: offset {offset} comes next, but the log holds {start} to {end}; "
-        f"records are missing. To go on without them set CAUDAL_CONFIRM_GAPS={_name(partition, offset)}"
-    )

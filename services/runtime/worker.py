@@ -19,7 +19,7 @@ import psycopg2
 import structlog
 
 from schemas.topics import Topic
-from services.runtime import fence, halt, metrics, outbox, pending
+from services.runtime import fence, gaps, halt, metrics, outbox, pending
 from services.runtime.attempts import Attempts
 from services.runtime.batch import Batches, Result
 from services.runtime.decode import Entry
@@ -205,7 +205,7 @@ class Worker:
         """
         known = {p: held.comes_next for p, held in self._held.items() if held.comes_next is not None}
         jumped = {p: offset for p, offset in known.items() if self._polled.get(p, offset) != offset}
-        self._takeover.refuse_gaps(self._session, self._consumer, epochs(self._held, jumped), jumped)
+        gaps.refuse(self._consumer, jumped)  # also confirmed ones: they are passed where a partition is taken
 
     def _cycle(self, entries: Sequence[Entry]) -> None:
         """One batch from transaction to offsets, in as many parts as it takes."""
@@ -262,10 +262,9 @@ class Worker:
         mine = [p for p in self._held if p[0] == first]
         if mine and time.monotonic() - self._relayed_at >= RELAY_EVERY_S:
             self._relayed_at = time.monotonic()
-            relayed = outbox.relay(
-                self._session, self._publisher, self.batches.faults, epochs(self._held, mine), self._counts[first]
-            )
-            metrics.OUTBOX_RELAYED.labels(self.batches.service.name).inc(relayed)
+            faults, ours = self.batches.faults, epochs(self._held, mine)
+            for relayed in outbox.relay(self._session, self._publisher, faults, ours, self._counts[first]):
+                metrics.OUTBOX_RELAYED.labels(self.batches.service.name).inc(relayed)
 
     def _empty_pending(self) -> None:
         """Nothing is on its way: forget the text of what was published."""

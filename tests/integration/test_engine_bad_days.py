@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import pytest
@@ -309,6 +309,16 @@ def test_an_event_whose_patience_is_just_ending_is_not_applied_as_well(rig: Rig)
     thread.join(10)
     assert rig.people() == {"ana": (1, 1)}
     assert rig.ask("SELECT activities FROM person") == [(0,)]
+
+
+@pytest.mark.parametrize("year", [1, 1950, 9999])
+def test_an_event_that_claims_an_absurd_day_is_taken_and_known_again(rig: Rig, year: int) -> None:
+    claimed = datetime(year, 12, 31, 12, tzinfo=UTC)
+    rig.write(submission("ana"), activity("ana", recorded_at=claimed))
+    rig.run()
+    rig.write(submission("ana", n=1), activity("ana", recorded_at=claimed))
+    rig.run("b")
+    assert rig.ask("SELECT submissions, activities FROM person") == [(2, 1)]
 
 
 def test_an_id_too_large_for_an_index_dies_alone(rig: Rig) -> None:

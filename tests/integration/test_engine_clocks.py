@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from schemas.topics import LEADS_RECEIVED
 from services.runtime import clocks as clocks_module
 from services.runtime import metrics
+from services.runtime import worker as worker_module
 from services.runtime.errors import LogGap
 from services.runtime.faults import Faults
 from services.runtime.health import healthy, stalled
@@ -378,26 +379,44 @@ def test_a_replay_does_not_fire_what_was_fired(rig: Rig) -> None:
     assert rig.event_ids() == before
 
 
-@pytest.mark.parametrize(("harm", "named"), [("trim", "holds 7 to 8"), ("recreate", "holds 0 to 1")])
-def test_a_log_that_loses_what_comes_next_under_a_running_worker_stops_it(database: str, harm: str, named: str) -> None:
-    """The client would go on by itself where the log begins."""
+@pytest.mark.parametrize(("left", "named"), [(1, "holds 7 to 8"), (0, "holds 8 to 8")])
+def test_a_log_that_loses_what_comes_next_under_a_running_worker_stops_it(
+    database: str, monkeypatch: pytest.MonkeyPatch, left: int, named: str
+) -> None:
+    """The client would go on by itself where the log begins, though nothing is left on it."""
+
+    def harm(rig: Rig) -> None:
+        rig.write(*(submission("ana", n=n) for n in range(4, 8)))
+        rig.log.trim((LEADS_RECEIVED.name, 0), 8 - left)
+
+    _meets_a_gap(database, monkeypatch, harm, named)
+
+
+@pytest.mark.parametrize(("written", "named"), [(1, "holds 0 to 1"), (0, "holds 0 to 0")])
+def test_a_log_that_is_made_anew_under_a_running_worker_stops_it(
+    database: str, monkeypatch: pytest.MonkeyPatch, written: int, named: str
+) -> None:
+    def harm(rig: Rig) -> None:
+        rig.log.recreate(LEADS_RECEIVED)
+        rig.write(*(submission("ana", n=9) for _ in range(written)))
+
+    _meets_a_gap(database, monkeypatch, harm, named)
+
+
+def _meets_a_gap(database: str, monkeypatch: pytest.MonkeyPatch, harm: Callable[[Rig], None], named: str) -> None:
+    """A worker has applied four records when the log is harmed; a gap that was confirmed before is one all the same."""
+    monkeypatch.setattr(worker_module, "LOOK_EVERY_S", 0)
     rig = Rig(database, partitions=1)
     rig.write(*(submission("ana", n=n) for n in range(4)))
-    harmed = False
+    harmed: list[bool] = []
 
     def idle() -> None:
-        nonlocal harmed
         if harmed:
-            worker.stop()
-        harmed = True
-        if harm == "trim":
-            rig.write(*(submission("ana", n=n) for n in range(4, 8)))
-            rig.log.trim((LEADS_RECEIVED.name, 0), 7)
-        else:
-            rig.log.recreate(LEADS_RECEIVED)
-            rig.write(submission("ana", n=9))
+            return
+        harmed.append(True)
+        harm(rig)
 
-    worker = rig.worker(idle=idle)
+    confirmed = frozenset({f"{LEADS_RECEIVED.name}/0@4"})
     with pytest.raises(LogGap, match=f"offset 4 comes next, but the log {named}"):
-        worker.run()
+        rig.run(idle=idle, confirmed_gaps=confirmed)
     assert rig.people() == {"ana": (4, 4)}

@@ -1,5 +1,6 @@
 """Our Kafka client on a real broker: foreign header names, how topics are created, how far groups are behind."""
 
+import time
 import uuid
 
 import pytest
@@ -68,3 +69,17 @@ def test_only_what_a_group_reads_keeps_records_waiting(kafka: str) -> None:
     consumer.close()
     assert lags.records([group]) == {group: 1}, "known from its offsets while nobody is in the group"
     lags.close()
+
+
+def test_a_member_that_comes_back_reading_more_gets_the_new_topics_too(kafka: str) -> None:
+    """The broker gives a static member that is back in time what it had before, whatever it asks for now."""
+    name = uuid.uuid4().hex[:8]
+    before, added = source_topic(f"before{name}"), source_topic(f"added{name}")
+    create_topics(kafka, [before, added], 1)
+    for wanted in ([before.name], [before.name, added.name]):
+        consumer = GroupConsumer(kafka, f"group.{name}", wanted, member="router-1")
+        deadline = time.monotonic() + 30
+        while {topic for topic, _ in consumer.assignment()} != set(wanted):
+            assert time.monotonic() < deadline, f"it has {consumer.assignment()}"
+            consumer.poll(0.2, 10)
+        consumer.close()

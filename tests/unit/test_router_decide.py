@@ -295,6 +295,15 @@ def test_a_returned_lead_goes_to_another_rep_with_the_reason_and_is_parked_after
     assert [s.open_leads for s in at.standings.values()] == [0, 0, 0, 0]
 
 
+def test_what_a_former_holder_had_read_says_nothing_of_the_present_one() -> None:
+    at = world(absent=("beto",))
+    run(at, qualified(submissions=1))
+    due(at)
+    run(at, qualified(version=2, kind="lead.attached", submissions=2))
+    (won, _) = run(at, report(1, "lead.won", seen_submissions=1))
+    assert (won.data.by_holder, won.data.seen_submissions) == (False, 2)
+
+
 def test_a_former_holder_is_heard_but_changes_nothing_but_by_a_sale() -> None:
     """Cleo's destination has the lead after Ana and Beto; their CRM still reports."""
     at = world(absent=("beto",))

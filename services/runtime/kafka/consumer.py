@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
+from zlib import crc32
 
 import structlog
 from kafka import KafkaConsumer, TopicPartition
@@ -29,7 +30,8 @@ class GroupConsumer:
         tolerate()
         with asking("joining the group"):
             self._client = KafkaConsumer(
-                *topics, bootstrap_servers=servers.split(","), group_id=group, group_instance_id=member,
+                *topics, bootstrap_servers=servers.split(","), group_id=group,
+                group_instance_id=_static_id(member, topics) if member else None,
                 client_id=member or group, metrics_enabled=False,
                 enable_auto_commit=False, auto_offset_reset="earliest",
                 session_timeout_ms=session_ms, heartbeat_interval_ms=500, max_poll_interval_ms=30_000,
@@ -93,6 +95,13 @@ class GroupConsumer:
         """See `transport.Consumer`."""
         with suppress(KafkaError, OSError):
             self._client.close(timeout_ms=3000)
+
+
+def _static_id(member: str, topics: Sequence[str]) -> str:
+    """The member's name, another one for other topics: the broker gives a static member that is back in time what it
+    had before, whatever it asks for now, so that nobody would ever get the partitions of a new topic.
+    """
+    return f"{member}-{crc32(' '.join(sorted(topics)).encode()):08x}"
 
 
 def _log_commit(_offsets: Any, outcome: Any) -> None:
