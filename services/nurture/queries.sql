@@ -80,10 +80,13 @@ ON CONFLICT (enrolment_id, step) DO UPDATE SET due_at = excluded.due_at, act_at 
 SELECT pg_try_advisory_xact_lock(hashtext('caudal.nurture.claim'));
 
 -- name: claimable
--- Steps whose time has come, and claimed ones whose lease is over, as far as all inputs are applied. Their keys only.
+-- Steps whose time has come, and claimed ones whose lease is over, as far as all inputs are applied, but for some.
+-- Their keys only.
 SELECT s.enrolment_id, s.step
 FROM step s JOIN enrolment e USING (enrolment_id) JOIN lead l USING (lead_id)
-WHERE s.act_at <= %(horizon)s ORDER BY s.act_at LIMIT %(limit)s FOR UPDATE OF l, e, s SKIP LOCKED;
+WHERE s.act_at <= %(horizon)s
+    AND (s.enrolment_id, s.step) NOT IN (SELECT * FROM unnest(%(but_ids)s::uuid[], %(but_steps)s::int[]))
+ORDER BY s.act_at LIMIT %(limit)s FOR UPDATE OF l, e, s SKIP LOCKED;
 
 -- name: due_steps
 -- What the claim locked.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.errors import MessageError
 
+import structlog
 from jinja2 import TemplateError
 
 from schemas import tokens
@@ -23,6 +24,7 @@ from services.nurture.steps import (
     Due,
     Job,
     NotTried,
+    NotWritten,
     Refused,
     Result,
     Send,
@@ -31,23 +33,35 @@ from services.nurture.steps import (
     judge,
 )
 from services.nurture.world import EMAIL, Facts, Step, StepKey, World
+from services.runtime import metrics
 from services.runtime.postgres import Cursor
 from services.runtime.verdict import Context, Outgoing
+
+log = structlog.get_logger()
+CLOCK = "mail"
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """Sends what is due: the parts of a `Call`."""
+    """Sends what is due: the parts of a `Call`.
+
+    `passed_over`: steps that were put off, and until when this worker claims them no more. Those that could not even
+    be put off stay due, and would fill every claim.
+    """
 
     settings: NurtureSettings
     letters: Letters
     line: Line
+    passed_over: dict[StepKey, datetime] = field(default_factory=dict, compare=False)
 
     def claim(self, cursor: Cursor, context: Context) -> list[StepKey]:
         """Lock due steps, as far as all inputs are applied."""
         if context.applied_until is None:
             return []
-        return store.claimable(cursor, min(context.now, context.applied_until), self.settings.mail_batch)
+        for key in [key for key, until in self.passed_over.items() if until <= context.now]:
+            del self.passed_over[key]
+        horizon = min(context.now, context.applied_until)
+        return store.claimable(cursor, horizon, self.settings.mail_batch, list(self.passed_over))
 
     def take(self, cursor: Cursor, keys: Sequence[StepKey], context: Context) -> list[Job]:
         """Judge locked steps: those that may go out are marked as ours until the lease ends, the others wait or end."""
@@ -84,6 +98,8 @@ class Post:
 
     def record(self, cursor: Cursor, job: Job, result: Result, context: Context) -> Sequence[Outgoing]:
         """Write down the answer, unless somebody else took the claim over meanwhile."""
+        if isinstance(result, NotWritten):
+            return _put_off(cursor, job, context, offered=False)
         world, address = World(), job.due.lead.address
         hit = {address} if address and isinstance(result, Refused) and result.hard else set()
         sequence = job.book.rules.sequence(job.due.enrolment.sequence)
@@ -95,23 +111,15 @@ class Post:
 
     def put_off(self, cursor: Cursor, row: StepKey | Job, context: Context) -> Sequence[Outgoing]:
         """A step that could not be judged, or whose mail or record failed by a defect: later again, or set aside."""
-        found, key = (row.due.step, row.key) if isinstance(row, Job) else (None, row)
-        own = store.step_alone(cursor, key)
-        if own is None or (found and (own[0].state, own[0].attempts) != (found.state, found.attempts)):
-            return []
-        world = World()
-        world.load((), (), own[1:], own[:1])
-        offered = isinstance(row, Job) and isinstance(row.judgement, Send)
-        events = aside.put_off(*own, offered, world, context)
-        store.apply(cursor, world)
-        return events
+        self.passed_over[row.key if isinstance(row, Job) else row] = context.now + aside.WAITS[0]
+        return _put_off(cursor, row, context, offered=isinstance(row, Job) and isinstance(row.judgement, Send))
 
     def _claimed(self, due: Due, rules: NurtureRules, context: Context) -> Step:
         step = due.step
         return replace(
             step, state="claimed", attempts=step.attempts + 1, act_at=self._lease_until(context),
             uncertain=step.uncertain or step.state == "claimed", address=due.lead.address, claimed_at=context.now,
-            message_id=step.message_id or message_id(step.enrolment_id, step.step, rules.sender), failures=0,
+            message_id=step.message_id or message_id(step.enrolment_id, step.step, rules.sender),
         )  # fmt: skip
 
     def _job(self, due: Due, judgement: Send | Skip, context: Context) -> Job:
@@ -134,6 +142,10 @@ class Post:
             return Refused("template_error")
         except (ValueError, MessageError):
             return Refused("address_invalid")
+        except Exception:
+            log.exception("clock.put_off", clock=CLOCK)
+            metrics.CLOCK_PUT_OFF.labels("nurture", CLOCK).inc()
+            return NotWritten()
         return self.line.hand_over(rules.sender.address, facts.email, body)
 
     def _compose(self, job: Job, mail: Mail, facts: Facts, email: str, now: datetime) -> bytes:
@@ -154,4 +166,19 @@ class Post:
 def _waiting(step: Step, until: datetime) -> Step:
     """The same step for later; a claim whose lease ran out stays uncertain."""
     uncertain = step.uncertain or step.state == "claimed"
-    return replace(step, state="due", due_at=until, act_at=until, uncertain=uncertain, failures=0)
+    return replace(step, state="due", due_at=until, act_at=until, uncertain=uncertain)
+
+
+def _put_off(cursor: Cursor, row: StepKey | Job, context: Context, *, offered: bool) -> Sequence[Outgoing]:
+    found, key = (row.due.step, row.key) if isinstance(row, Job) else (None, row)
+    own = store.step_alone(cursor, key)
+    if own is None or (found and (own[0].state, own[0].attempts) != (found.state, found.attempts)):
+        return []
+    step, enrolment = own
+    if isinstance(row, Job) and isinstance(row.judgement, Send) and not offered:
+        step = replace(step, state="due")  # the claim is our own and nothing went out: no doubt follows from it
+    world = World()
+    world.load((), (), [enrolment], [step])
+    events = aside.put_off(step, enrolment, offered, world, context)
+    store.apply(cursor, world)
+    return events

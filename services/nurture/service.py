@@ -9,7 +9,7 @@ from services.nurture import decide, store
 from services.nurture.channels.letters import Letters
 from services.nurture.channels.smtp import Line
 from services.nurture.rules import NurtureRules
-from services.nurture.sending import Post
+from services.nurture.sending import CLOCK, Post
 from services.nurture.settings import NurtureSettings
 from services.nurture.views import QUALIFIED
 from services.nurture.world import World
@@ -38,9 +38,7 @@ def build(settings: NurtureSettings) -> Service:
         apply=store.apply,
         patient=True,
         published={PEOPLE_CONSENTS.name: store.published},
-        clocks=(
-            Call("mail", timedelta(milliseconds=200), post.claim, post.call, post.record, post.take, post.put_off),
-        ),
+        clocks=(Call(CLOCK, timedelta(milliseconds=200), post.claim, post.call, post.record, post.take, post.put_off),),
         books={decide.BOOK: NurtureRules},
         for_ever=frozenset({CONSENTS_RECEIVED.name}),
     )

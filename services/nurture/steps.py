@@ -97,7 +97,12 @@ class NotTried:
     """Nothing was sent: the step is to be skipped, or the lease was too short for a call."""
 
 
-Result = Sent | Refused | Postponed | NotTried
+@dataclass(frozen=True, slots=True)
+class NotWritten:
+    """A defect of ours, or of a template, came before the mail server was asked: nothing was sent."""
+
+
+Result = Sent | Refused | Postponed | NotTried | NotWritten
 
 
 def judge(
@@ -145,7 +150,7 @@ def _postpone(job: Job, step: Step, result: Postponed, world: World, context: Co
     if wait is None:
         return _done(job, step, "failed", result.answer, world, context)
     due = context.now + wait
-    row = replace(step, state="due", due_at=due, act_at=due, answer=result.answer)
+    row = replace(step, state="due", due_at=due, act_at=due, answer=result.answer, failures=0)
     world.steps.put((step.enrolment_id, step.step), row)
     return []
 
@@ -153,7 +158,8 @@ def _postpone(job: Job, step: Step, result: Postponed, world: World, context: Co
 def _done(
     job: Job, step: Step, state: str, answer: str, world: World, context: Context, *, hard: bool = False
 ) -> list[Outgoing]:
-    world.steps.put((step.enrolment_id, step.step), replace(step, state=state, act_at=None, answer=answer))
+    row = replace(step, state=state, act_at=None, answer=answer, failures=0)
+    world.steps.put((step.enrolment_id, step.step), row)
     cause = cause_of(step, context.now, job.applied_until)
     events = [touch(step, job.due.enrolment, job.book, state, None if state == "sent" else answer, cause)]
     if hard:

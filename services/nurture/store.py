@@ -115,10 +115,11 @@ def published(cursor: Cursor, versions: Mapping[str, int]) -> list[Published]:
     return [Published(key, version, event_id, "consent.changed", value) for key, version, event_id, value in rows]
 
 
-def claimable(cursor: Cursor, horizon: datetime, limit: int) -> list[StepKey]:
+def claimable(cursor: Cursor, horizon: datetime, limit: int, but: Sequence[StepKey]) -> list[StepKey]:
     """Up to `limit` steps to act on, locked with their leads and not yet read; none while another worker claims."""
     ((alone,),) = select(cursor, SQL["claim_alone"])
-    rows = select(cursor, SQL["claimable"], {"horizon": horizon, "limit": limit}) if alone else []
+    left = {"but_ids": [key[0] for key in but], "but_steps": [key[1] for key in but]}
+    rows = select(cursor, SQL["claimable"], {"horizon": horizon, "limit": limit, **left}) if alone else []
     return [(enrolment_id, step) for enrolment_id, step in rows]
 
 

@@ -30,6 +30,8 @@ ALONE = ("clock.put_off", metrics.CLOCK_PUT_OFF)
 RECORD_PAUSES_S = (0.1, 0.4, 1.0, 2.0, 4.0)
 RECORD_WITHIN_S = 8.0
 """How long a call's answer may wait for the database before it is lost: shorter than the way to a shutdown."""
+ALONE_WITHIN_S = 3.0
+"""How long rows are taken one by one in a transaction that locks them all; what is left stays due."""
 
 
 @dataclass(slots=True)
@@ -99,12 +101,12 @@ class Clocks:
             self._next[clock.name] = 0.0  # there may be more
 
     @contextmanager
-    def _surviving(self, event: str, counter: Counter, clock: str) -> Iterator[None]:
-        """Log and count a defect and go on; a database that is away is none, work that takes too long is one."""
+    def _surviving(self, event: str, counter: Counter, clock: str, *, slow_too: bool = True) -> Iterator[None]:
+        """Log and count a defect and go on; a database that is away is none, work that takes too long may be one."""
         try:
             yield
         except Exception as error:
-            if _is_transient(error):
+            if _is_transient(error) or (isinstance(error, TRANSIENT) and not slow_too):
                 raise
             log.exception(event, clock=clock)
             counter.labels(self.service.name, clock).inc()
@@ -153,12 +155,18 @@ class Clocks:
         return len(claims)
 
     def _taken(self, cursor: Cursor, clock: Call, rows: Sequence[Any], context: Context) -> Sequence[Any]:
-        """Claims of all rows at once or, when that fails, of each row by itself."""
+        """Claims of all rows at once or, when that fails, of each row by itself as far as time allows."""
         if not rows:
             return ()
         with self._surviving("clock.defect", metrics.CLOCK_FAILURES, clock.name), _savepoint(cursor):
             return clock.take(cursor, rows, context)
-        return [claim for row in rows for claim in self._taken_alone(cursor, clock, row, context)]
+        claims: list[Any] = []
+        until = time.monotonic() + ALONE_WITHIN_S
+        for row in rows:
+            claims += self._taken_alone(cursor, clock, row, context)
+            if time.monotonic() >= until:
+                break
+        return claims
 
     def _taken_alone(self, cursor: Cursor, clock: Call, row: Any, context: Context) -> Sequence[Any]:
         self.alive_at = time.monotonic()
@@ -173,8 +181,8 @@ class Clocks:
             outbox.write(cursor, clock.put_off(cursor, row, context))
 
     def _call_one(self, clock: Call, claim: Any, context: Context) -> None:
-        """One that fails is put off; the others go on."""
-        with self._surviving(*ALONE, clock.name):
+        """One that fails is put off; the others go on. A database too slow for an answer is no fault of its claim."""
+        with self._surviving(*ALONE, clock.name, slow_too=False):
             answer = clock.call(claim, context)
             self.faults.passed("after_call")
             self._record(clock, claim, answer)

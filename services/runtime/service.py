@@ -64,11 +64,13 @@ class Call:
     """Work caused by time that calls somebody outside: claim with a lease, call without a transaction, record.
 
     `claim` locks due rows; `take`, in the same transaction, makes claims of them. When it fails for many the engine
-    takes them one by one. That commits before `call` runs; `record` gets what `call` returned and returns events for
-    the outbox. A claim whose worker died is claimed again when its lease is over. `record` may run twice for one
-    answer, and must change nothing when the claim is not its own any more.
+    takes them one by one, for some seconds; what `take` did not get stays due. That commits before `call` runs;
+    `record` gets what `call` returned and returns events for the outbox. A claim whose worker died is claimed again
+    when its lease is over. `record` may run twice for one answer, and must change nothing when the claim is not its
+    own any more.
     `put_off` gets a row that could not be taken, or a claim whose call or record failed by a defect: it must move its
-    time, not for ever, and read nothing that may be what was wrong. Its events go to the outbox.
+    time, not for ever, and read nothing that may be what was wrong. When that fails, too, the row stays due: `claim`
+    must not give it again at once, or it keeps the others waiting. Its events go to the outbox.
     """
 
     name: str

@@ -15,7 +15,7 @@ from services.runtime.errors import LogGap
 from services.runtime.faults import Faults
 from services.runtime.health import healthy, stalled
 from services.runtime.main import pulses_of
-from services.runtime.postgres import Cursor
+from services.runtime.postgres import Cursor, select
 from services.runtime.service import Call, Clock, DueRows
 from services.runtime.verdict import Context, Outgoing
 from tests.rig import GROUP, Crash, Rig, crash, quiet, told_once
@@ -246,6 +246,59 @@ def test_an_answer_is_recorded_in_a_fresh_session_when_the_first_is_lost(
     assert rig.ask("SELECT answer FROM errand") == [(answer,)]
     assert calls == ["one"]
     assert len(rig.sessions) - before == failures + 1
+
+
+SLOW = "SET LOCAL statement_timeout = '50ms'; SELECT pg_sleep(5)"
+
+
+def test_an_answer_that_a_slow_database_does_not_record_is_no_fault_of_its_claim(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clocks_module, "RECORD_PAUSES_S", (0.0, 0.0))
+    late: list[str] = []
+
+    def slow(cursor: Cursor, errand: str, answer: str, context: Context) -> Sequence[Outgoing]:
+        cursor.execute(SLOW)
+        return record(cursor, errand, answer, context)
+
+    def note(_: Cursor, errand: str, __: Context) -> Sequence[Outgoing]:
+        late.append(errand)
+        return ()
+
+    call = Call("errand", timedelta(0), claim, lambda errand, _: f"done {errand}", slow, put_off=note)
+    rig.service = toy(clocks=(call,))
+    rig.change("INSERT INTO errand (id) VALUES ('one')")
+    counted = put_off_rows("errand")
+    rig.clocks(rig.run())
+    assert rig.ask("SELECT answer FROM errand") == [(None,)]
+    assert late == []
+    assert put_off_rows("errand") == counted
+    rig.now += timedelta(minutes=2)
+    rig.service = toy()
+    rig.clocks(rig.run())
+    assert rig.ask("SELECT answer FROM errand") == [("done one",)]
+
+
+def test_rows_that_are_taken_one_by_one_hold_their_locks_for_some_seconds_only(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clocks_module, "ALONE_WITHIN_S", 0.0)
+
+    def look(cursor: Cursor, _: Context) -> Sequence[str]:
+        return [row[0] for row in select(cursor, "SELECT id FROM errand WHERE answer IS NULL ORDER BY id FOR UPDATE")]
+
+    def take(cursor: Cursor, rows: Sequence[str], _: Context) -> Sequence[str]:
+        if len(rows) > 1:
+            cursor.execute(SLOW)
+        return rows
+
+    call = Call("errand", timedelta(0), look, lambda errand, _: f"done {errand}", record, take)
+    rig.service = toy(clocks=(call,))
+    rig.change("INSERT INTO errand (id) VALUES ('one'), ('three'), ('two')")
+    worker = rig.run()
+    for answered in (1, 2, 3):
+        rig.clocks(worker)
+        assert rig.ask("SELECT count(answer) FROM errand") == [(answered,)]
 
 
 def waiting_too_long(rig: Rig, people: int) -> None:

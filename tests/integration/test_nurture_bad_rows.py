@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -13,6 +15,7 @@ from services.nurture.decide import BOOK as BOOK_NAME
 from services.nurture.rules import NurtureRules
 from services.nurture.service import build
 from services.nurture.settings import NurtureSettings
+from services.runtime import clocks as clocks_module
 from services.runtime import fence, frames
 from services.runtime.clocks import Clocks
 from services.runtime.decode import Decoder
@@ -31,8 +34,8 @@ IS_BAD = "enrolment_id = (SELECT enrolment_id FROM enrolment WHERE person_id = '
 class Office:
     """Nurture's clocks as the engine runs them; what they say lies in the outbox."""
 
-    def __init__(self, dsn: str, sink: Sink) -> None:
-        settings = NurtureSettings(secret=SECRET, smtp_port=sink.port, smtp_timeout_s=2, mail_lease_s=120)
+    def __init__(self, dsn: str, sink: Sink, **changes: Any) -> None:
+        settings = NurtureSettings(secret=SECRET, smtp_port=sink.port, smtp_timeout_s=2, mail_lease_s=120, **changes)
         migrate(dsn, "nurture", ("services.runtime",))
         self.nurture, self.dsn, self.now = Nurture(dsn, settings), dsn, datetime.now(UTC)
         books = Books({BOOK_NAME: NurtureRules})
@@ -102,6 +105,8 @@ WRONG = {
     "a row that takes too long": on_write("claimed", "PERFORM pg_sleep(3)"),
 }
 
+UNWRITABLE = on_write("claimed", REFUSES).replace("NEW.state = 'claimed'", "TG_OP IS NOT NULL")
+
 
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_row_that_cannot_be_judged_keeps_no_other_mail_from_being_sent(
@@ -161,7 +166,73 @@ def test_a_mail_whose_record_always_fails_goes_out_once_and_is_set_aside_as_unce
 
 
 def test_a_row_that_cannot_even_be_put_off_keeps_no_other_from_being_sent(office: Office, sink: Sink) -> None:
-    office.change(on_write("claimed", "NULL").replace("NEW.state = 'claimed'", "TG_OP IS NOT NULL").replace(
-        "THEN NULL", "THEN RAISE check_violation"))  # fmt: skip
+    office.change(UNWRITABLE)
     office.turn_after(timedelta(seconds=6))
     assert sorted(sink.recipients) == ["lead1@example.com", "lead3@example.com"]
+
+
+def test_rows_that_cannot_even_be_put_off_fill_no_claim_and_come_again_later(database: str, sink: Sink) -> None:
+    office = Office(database, sink, mail_batch=1)
+    office.change(f"UPDATE step SET act_at = act_at - interval '1 minute' WHERE {IS_BAD}; {UNWRITABLE}")
+    with capture_logs() as logs:
+        for _ in range(4):
+            office.turn_after(timedelta(seconds=6))
+    assert sorted(set(sink.recipients)) == ["lead1@example.com", "lead3@example.com"]
+    assert [entry["event"] for entry in logs].count("clock.not_put_off") == 1
+    office.change("DROP TRIGGER bad ON step")
+    office.turn_after(aside.WAITS[0])
+    assert sink.recipients.count("lead2@example.com") == 1
+    office.close()
+
+
+@pytest.mark.parametrize("words", ["{{ 1 + name }}", "{{ 1 / 0 }}"])
+def test_a_mail_whose_template_fails_waits_and_is_never_said_to_have_been_sent(
+    database: str, sink: Sink, tmp_path: Path, words: str
+) -> None:
+    (tmp_path / "welcome.en.j2").write_text(words)
+    office = Office(database, sink, mail_templates=str(tmp_path))
+    office.nurture.rows(f"UPDATE step SET act_at = NULL, state = 'skipped' WHERE NOT ({IS_BAD}) RETURNING step")
+    office.turn_after(timedelta(seconds=6))
+    for failures, wait in enumerate(aside.WAITS, 1):
+        assert office.told() == []
+        assert office.nurture.rows(f"SELECT state, failures, uncertain, act_at FROM step WHERE {IS_BAD}") == [
+            ("due", failures, False, office.now + wait)
+        ]
+        with capture_logs() as logs:
+            office.turn_after(wait)
+        assert [entry["event"] for entry in logs] == ["clock.put_off"]
+    assert office.nurture.rows(f"SELECT state, answer, uncertain FROM step WHERE {IS_BAD}") == [
+        ("failed", "defect", False)
+    ]
+    (alert,) = [f.value or "" for f in office.told() if f.topic == INSIGHTS_ALERTS.name]
+    assert "It failed 4 times" in alert
+    assert sink.recipients == []
+    office.close()
+
+
+def test_a_template_that_is_mended_in_time_is_sent_and_its_failures_are_forgotten(
+    database: str, sink: Sink, tmp_path: Path
+) -> None:
+    (tmp_path / "welcome.en.j2").write_text("{{ 1 / 0 }}")
+    office = Office(database, sink, mail_templates=str(tmp_path))
+    office.turn_after(timedelta(seconds=6))
+    (tmp_path / "welcome.en.j2").unlink()
+    office.clocks.service = build(office.nurture.settings)
+    office.turn_after(aside.WAITS[0])
+    assert sorted(sink.recipients) == [f"lead{n}@example.com" for n in (1, 2, 3)]
+    sent = "SELECT DISTINCT state, failures, uncertain FROM step WHERE step = 1"
+    assert office.nurture.rows(sent) == [("sent", 0, False)]
+    office.close()
+
+
+def test_mails_that_a_slow_database_cannot_record_are_not_set_aside(
+    office: Office, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clocks_module, "RECORD_PAUSES_S", (0.0,))
+    office.change(on_write("sent", "PERFORM pg_sleep(3)"))
+    office.turn_after(timedelta(seconds=6))
+    assert office.nurture.rows(f"SELECT state FROM step WHERE {IS_BAD}") == [("claimed",)]
+    office.change("DROP TRIGGER bad ON step")
+    office.turn_after(timedelta(minutes=3))
+    assert office.nurture.rows(f"SELECT state, uncertain FROM step WHERE {IS_BAD} AND step = 1") == [("sent", True)]
+    assert [f.type for f in office.told() if f.topic == INSIGHTS_ALERTS.name] == []
