@@ -20,7 +20,7 @@ from services.cli import sending
 from services.cli.leadfiles import read_leads
 from services.cli.send import batches, faults
 from services.intake.arrival import Accepted, Arrival
-from services.intake.parse import parse_json
+from services.intake.parse import parse_item
 from services.intake.rules import Source
 from services.intake.submission import read_lead
 from services.runtime.errors import Unavailable
@@ -150,7 +150,7 @@ def submission_id(message: Message, source: Source, secret: str) -> str | None:
         read = codec.read(topic, message.key, message.value, message.headers, now.date().isoformat())
     except codec.Unreadable:
         return None
-    content = parse_json(read.body)
+    content = parse_item(read.body)
     if not isinstance(content, dict):
         return None
     found = read_lead(Arrival(source, content, read.body.decode(), read.id, now, now, secret))

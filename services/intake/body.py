@@ -72,6 +72,12 @@ async def read_items(content_type: str, body: bytes) -> Items | Problem:
             return _single(parse_form(body), body, form=True)
         if kind == "multipart/form-data":
             return await _multipart(content_type, body)
+    if len(body) > MOST_ITEM_BYTES:  # one of 8 MB may take a second, and others wait for their answers
+        return await asyncio.to_thread(_read_json, body)
+    return _read_json(body)
+
+
+def _read_json(body: bytes) -> Items | Problem:
     content = parse_json(body)
     leads = content.get("leads") if isinstance(content, dict) else content
     return _batch(leads) if isinstance(leads, list) else _single(content, body)

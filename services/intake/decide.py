@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.intake.arrival import Accepted, Arrival, Reader, Refused, ambiguous
-from services.intake.parse import Ambiguous, Unparsed, parse_json
+from services.intake.parse import Ambiguous, Unparsed, parse_item
 from services.intake.rules import SOURCE_TOPIC, Source
 from services.intake.submission import read_lead
 from services.runtime.verdict import Context, Dead, Emit, Incoming, Verdict
@@ -18,7 +18,7 @@ def decide(event: Incoming, secret: str, context: Context) -> Verdict:
         return Dead("unknown_source", f"{event.topic} is no source of kind kafka in book sources; add it there")
     if len(event.body) > _LARGEST:
         return Dead("too_large", f"{len(event.body)} bytes; a submission has at most {_LARGEST}")
-    content = parse_json(event.body)
+    content = parse_item(event.body)
     if isinstance(content, Unparsed):
         return Dead(content.code, content.message)
     if isinstance(content, Ambiguous):

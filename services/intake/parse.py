@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -32,6 +33,7 @@ from pydantic_core import from_json, to_json
 
 _MOST_FIELDS = 500
 _MOST_LEVELS = 200  # as pydantic's parser
+_SEPARATOR = re.compile(rb'"[ \t\r\n]*:')  # after every key; in a string only at its start or an escaped quote
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _BOM = b"\xef\xbb\xbf"
 _BOMS_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -55,17 +57,31 @@ class Ambiguous:
 
 def parse_json(body: bytes) -> Any | Unparsed:
     """The JSON value, or why there is none. An item (of the array, of `leads`) may be `Ambiguous`."""
+    return _parse(body, _items)
+
+
+def parse_item(body: bytes) -> Any | Unparsed:
+    """As `parse_json`, where the value is one item whatever its fields are called."""
+    return _parse(body, _item)
+
+
+def names_once(body: bytes, content: Any) -> bool:
+    """Whether no key in this body, read as `content`, is named twice. At worst says no where it is so."""
+    keys = _keys(content)
+    return body.count(b":") == keys or len(_SEPARATOR.findall(body)) == keys
+
+
+def _parse(body: bytes, cleaned: Callable[[Any], Any]) -> Any | Unparsed:
     body = body.removeprefix(_BOM)
     try:
         content = from_json(body, allow_inf_nan=False)
     except ValueError as error:
         if "hex escape" in str(error) or "surrogate" in str(error):
-            return _parse_carefully(body)
+            return _parse_carefully(body, cleaned)
         if b"\x00" in body[:2] or body[:2] in _BOMS_16 or "unicode code point" in str(error):
             return Unparsed("bad_encoding", _NOT_UTF8)
         return Unparsed("bad_json", f"the body is not valid JSON: {error}")
-    # every key has its colon: with as many keys as colons none was named twice
-    return content if body.count(b":") == _keys(content) else _parse_carefully(body)
+    return content if names_once(body, content) else _parse_carefully(body, cleaned)
 
 
 def parse_form(body: bytes) -> dict[str, Any] | Unparsed:
@@ -115,15 +131,12 @@ def _keys(value: Any) -> int:
     return sum(map(_keys, value)) if isinstance(value, list) else 0
 
 
-def _parse_carefully(body: bytes) -> Any | Unparsed:
+def _parse_carefully(body: bytes, cleaned: Callable[[Any], Any]) -> Any | Unparsed:
     """The slow way: sees keys that are named twice, and halves of surrogate pairs."""
     try:
-        content = json.loads(body.decode(), object_pairs_hook=_object, parse_constant=_refuse)
-        if isinstance(content, list):
-            return [_item(item) for item in content]
-        if isinstance(content, dict) and isinstance(content.get("leads"), list):
-            return {**content, "leads": [_item(item) for item in content["leads"]]}
-        return _item(content)
+        return cleaned(json.loads(body.decode(), object_pairs_hook=_object, parse_constant=_refuse))
+    except UnicodeDecodeError:
+        return Unparsed("bad_encoding", _NOT_UTF8)
     except (ValueError, RecursionError) as error:
         return Unparsed("bad_json", f"the body is not valid JSON: {type(error).__name__}")
 
@@ -137,6 +150,14 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | Ambiguous:
     if len(content) < len(pairs):
         return next((Ambiguous(_clean(name)) for name, value in pairs if value != content[name]), content)
     return content
+
+
+def _items(content: Any) -> Any:
+    if isinstance(content, list):
+        return [_item(item) for item in content]
+    if isinstance(content, dict) and isinstance(content.get("leads"), list):
+        return {**content, "leads": [_item(item) for item in content["leads"]]}
+    return _item(content)
 
 
 def _item(item: Any) -> Any:

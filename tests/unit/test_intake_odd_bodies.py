@@ -1,14 +1,21 @@
 """Each line of the table in `services/intake/parse.py`: what real senders do is read, what is ambiguous is refused."""
 
+import asyncio
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from pydantic_core import from_json
 
+from schemas.events.leads import LeadReceived
+from services.intake.body import MOST_ITEM_BYTES, Items, read_items
 from services.intake.decide import decide
+from services.intake.parse import names_once
 from services.intake.rules import SourceRules
-from services.runtime.verdict import Book, Context, Dead, Incoming
+from services.runtime.verdict import Book, Context, Dead, Emit, Incoming, Verdict
 from tests.unit.test_intake_app import FORM, LEAD, MULTIPART, SECRET, Desk
 
 ANA = '{"email": "ana@example.com", '
@@ -83,6 +90,38 @@ def test_a_key_twice_with_two_values_is_refused_by_its_name(desk: Desk, body: st
     assert desk.log.messages == []
 
 
+URL = '"page_url": "https://www.example.com:443/a?at=12:30"'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [f"{ANA}{URL}}}", f'{ANA}{URL}, "x" : {{"y"\t:\r\n[{{"at": "12:30:00"}}]}}}}', f"[{ANA}{URL}}}, {ANA}{URL}}}]"],
+)
+def test_colons_in_texts_do_not_cost_the_slow_way(body: str) -> None:
+    assert names_once(body.encode(), from_json(body))
+
+
+@pytest.mark.parametrize("between", ["", " ", "\t\r\n  "])
+@pytest.mark.parametrize("text", ["", "https://www.example.com", ": a", '\\":', '\\" :', "\\\\", ":"])
+def test_no_text_hides_a_key_that_is_named_twice(desk: Desk, between: str, text: str) -> None:
+    body = f'{{"email"{between}: "ana@example.com", "email"{between}: "ben@example.com", "x": "{text}"}}'
+    assert not names_once(body.encode(), from_json(body))
+    assert desk.post(body.encode()).json()["code"] == "duplicate_key"
+
+
+@pytest.mark.parametrize(("size", "threads"), [(MOST_ITEM_BYTES - 100, 0), (MOST_ITEM_BYTES + 1, 1)])
+def test_large_batch_is_read_off_the_loop(size: int, threads: int) -> None:
+    started: list[int] = []
+
+    async def read() -> object:
+        pool = ThreadPoolExecutor(1, initializer=lambda: started.append(threading.get_ident()))
+        asyncio.get_running_loop().set_default_executor(pool)
+        return await read_items("application/json", b'[{"name": "%s"}]' % (b"a" * size))
+
+    assert isinstance(asyncio.run(read()), Items)
+    assert len(started) == threads
+
+
 @pytest.mark.parametrize("wrap", ["[%s]", '{"leads": [%s]}'])
 def test_a_key_twice_refuses_its_item_and_not_the_batch(desk: Desk, wrap: str) -> None:
     items = [
@@ -108,18 +147,33 @@ def test_a_long_number_keeps_its_digits(desk: Desk, number: str) -> None:
     assert [lead.answers for lead in desk.leads()] == [{"id": number[:2000]}]
 
 
-@pytest.mark.parametrize(
-    ("body", "reason"),
-    [(b'{"email": "a@example.com", "email": "b@example.com"}', "duplicate_key"),
-     (LEAD.decode().encode("utf-16"), "bad_encoding")],
-)  # fmt: skip
-def test_a_platforms_record_is_held_to_the_same_rules(body: bytes, reason: str) -> None:
+def judged(body: bytes) -> Verdict:
+    """What is said of this record on the topic of a source."""
     now = datetime(2026, 3, 1, 12, tzinfo=UTC)
     rules = SourceRules.model_validate({"sources": {"crm": {"kind": "kafka"}}})
     record = Incoming("1", "", "", "", None, "sources.crm.v1", 0, 0, now, "1", now.date(), body)
-    verdict = decide(record, SECRET, Context(now, {"sources": Book("sources-1", rules)}, now))
+    return decide(record, SECRET, Context(now, {"sources": Book("sources-1", rules)}, now))
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [(b'{"email": "a@example.com", "email": "b@example.com"}', "duplicate_key"),
+     (b'{"email": "a@example.com", "x": {"a": 1, "a": 2}, "leads": []}', "duplicate_key"),
+     (b'{"email": "a@example.com", "leads": [{"a": 1, "a": 2}]}', "duplicate_key"),
+     (LEAD.decode().encode("utf-16"), "bad_encoding")],
+)  # fmt: skip
+def test_a_platforms_record_is_held_to_the_same_rules(body: bytes, reason: str) -> None:
+    verdict = judged(body)
     assert isinstance(verdict, Dead)
     assert verdict.reason == reason
+
+
+@pytest.mark.parametrize("leads", ["[]", "[1]", r'[{"name": "\ud800"}]', '"none"'])
+def test_a_platforms_record_is_one_item_whatever_its_fields_are_called(leads: str) -> None:
+    verdict = judged(rf'{ANA}"name": "A\ud800", "leads": {leads}}}'.encode())
+    assert isinstance(verdict, Emit)
+    lead = next(event for event in (one.value for one in verdict.events) if '"name' in (event or ""))
+    assert LeadReceived.model_validate_json(lead or "").contact.full_name == "A\ufffd"
 
 
 UNREADABLE: dict[str, tuple[bytes, str]] = {
@@ -141,6 +195,7 @@ UNREADABLE: dict[str, tuple[bytes, str]] = {
     "a BOM alone": (b"\xef\xbb\xbf", "empty_body"),
     **{name: (LEAD.decode().encode(name), "bad_encoding") for name in ("utf-16", "utf-16-le", "utf-16-be", "utf-32")},
     "Latin-1": ('{"name": "José"}'.encode("latin-1"), "bad_encoding"),
+    "Latin-1 beside half a pair": (rb'{"a": "\ud800", "name": "Jos' + b'\xe9"}', "bad_encoding"),
     "half a pair as bytes": (b'{"name": "\xed\xa0\x80"}', "bad_encoding"),
 }
 

@@ -49,7 +49,10 @@ class Load:
     def request(self) -> bytes:
         """The next post, of a person of its own."""
         self.number += 1
-        body = b'{"email":"%s%d@example.com","name":"Ana Soto","message":"price?"}' % (self.run.encode(), self.number)
+        body = (
+            b'{"email":"%s%d@example.com","name":"Ana Soto","message":"price?","page_url":"https://www.example.com/pumps"}'
+            % (self.run.encode(), self.number)
+        )
         return self.head + b"%d\r\n\r\n" % len(body) + body
 
 
