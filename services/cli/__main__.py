@@ -20,6 +20,8 @@ COMMANDS = {
 """Each command, and the module here that holds the function of this name."""
 GROUPS = ("rules", "sources", "bench")
 """Modules here that hold commands of their own."""
+CHECKED = ("up", "run", "demo", "bench", "verify")
+"""Commands that need every setting, and refuse to begin with a wrong one; the others look at those that they use."""
 ASKING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 STOPPED = tuple(128 + number for number in ASKING)
 
@@ -62,7 +64,7 @@ def _run(words: Sequence[str]) -> None:
     from services.runtime.errors import CaudalError
 
     try:
-        if "--help" not in words:
+        if words[:1] and words[0] in CHECKED and "--help" not in words:
             import_module("services.cli.environment").check_environment()
         app = command_line(words)
         _on_signals(_leave_in_order)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from schemas.topics import Topic, all_topics
+from services.cli.configured import configured
 from services.cli.tables import show, table
 from services.runtime.settings import RuntimeSettings
 
@@ -12,7 +13,7 @@ def topics() -> None:
 
     Example: caudal topics
     """
-    settings = RuntimeSettings()
+    settings = configured(RuntimeSettings, "sources", "destinations")
     listed = table("topic", "key", "events", "written by", "read by", "kept")
     for topic in all_topics(settings.source_names(), settings.destination_names()):
         events = ", ".join(topic.events) or "theirs"

@@ -16,6 +16,8 @@ import typer
 from deploy.embedded.settings import EmbeddedSettings
 from schemas.topics import all_topics
 from services.cli import books
+from services.cli.configured import configured
+from services.cli.environment import wrong_settings
 from services.cli.installation import home
 from services.cli.status import short
 from services.cli.vitals import READY, Vital, ask_broker, ask_database, states, vitals
@@ -47,7 +49,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
     Example: caudal doctor
     """
     found = []
-    for finding in (*machine(home()), *installation(home())):
+    for finding in (*machine(home()), *environment(), *installation(home())):
         found.append(finding)
         if not as_json:
             typer.echo(str(finding))
@@ -70,9 +72,17 @@ def machine(folder: Path) -> Iterator[Finding]:
     yield Finding(f"{free:.1f} GB free for {short(folder)}", free > MIN_FREE_GB, wrong, remedy)
 
 
+def environment() -> Iterator[Finding]:
+    """The settings, each that cannot be used on a line of its own."""
+    wrong = wrong_settings()
+    yield from (Finding("setting", False, said.removesuffix("."), "correct it, or unset it") for said in wrong)
+    if not wrong:
+        yield Finding("settings", True)
+
+
 def installation(folder: Path) -> Iterator[Finding]:
     """What runs here, or the cluster that the environment names."""
-    settings, running = EmbeddedSettings(), list(states(folder))
+    settings, running = configured(EmbeddedSettings), list(states(folder))
     servers = next((s.kafka for s in running if s.kafka), None) or settings.kafka
     dsn = next((s.postgres for s in running if s.postgres), None) or settings.postgres
     if not servers or not dsn:
@@ -113,7 +123,8 @@ def tried(what: str, missing: Callable[[], Iterable[str]], wrong: str, remedy: s
 
 def missing_topics(servers: str) -> set[str]:
     """Topics that are declared, or that a source of kind `kafka` writes, and do not exist."""
-    settings, known = RuntimeSettings(), tuple(books.kafka_sources(list(books.history(servers))))
+    settings = configured(RuntimeSettings, "sources", "destinations")
+    known = tuple(books.kafka_sources(list(books.history(servers))))
     wanted = {t.name for t in all_topics((*settings.source_names(), *known), settings.destination_names())}
     reader = Reader(servers, sorted(wanted))
     try:

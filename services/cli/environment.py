@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
-from collections.abc import Iterator
-
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings
 
 from deploy.embedded.ports import refusal
 from deploy.embedded.settings import EmbeddedSettings
 from services.analytics.settings import AnalyticsSettings
+from services.cli.configured import SHORTEST_SECRET, refused, refused_secret
 from services.cli.ports import PortSettings
 from services.intake.settings import IntakeSettings
 from services.nurture.settings import NurtureSettings
@@ -21,18 +16,21 @@ from services.router.settings import RouterSettings
 from services.runtime.errors import SettingsInvalid
 
 SERVICES = (IntakeSettings, QualifySettings, RouterSettings, NurtureSettings, AnalyticsSettings)
-SHORTEST_SECRET = 32
 # What this command settles itself and gives to the services that it starts.
 SETTLED = {"secret": "-" * SHORTEST_SECRET, "intake_port": 1, "console_port": 1, "smtp_port": 1}
-HIDDEN = ("secret", "postgres", "smtp_password")
+
+
+def wrong_settings() -> list[str]:
+    """One sentence for each setting that cannot be used, whoever would read it."""
+    wrong = list(dict.fromkeys([*refused(EmbeddedSettings, {}), *refused(PortSettings, {}), *refused_secret()]))
+    for settings in SERVICES:
+        wrong += [sentence for sentence in refused(settings, SETTLED) if sentence not in wrong]
+    return wrong
 
 
 def check_environment() -> None:
     """SettingsInvalid with one sentence for each setting that cannot be used."""
-    wrong = list(dict.fromkeys([*_refused(EmbeddedSettings, {}), *_refused(PortSettings, {}), *_secret()]))
-    for settings in SERVICES:
-        wrong += [sentence for sentence in _refused(settings, SETTLED) if sentence not in wrong]
-    if wrong:
+    if wrong := wrong_settings():
         raise SettingsInvalid("\n".join(wrong))
 
 
@@ -65,34 +63,3 @@ def _check_distinct() -> None:
     for port, names in users.items():
         if len(names) > 1:
             raise SettingsInvalid(f"{' and '.join(names)} are both {port}: give each a port of its own.")
-
-
-def _secret() -> Iterator[str]:
-    length = len(os.environ.get("CAUDAL_SECRET", ""))
-    if 0 < length < SHORTEST_SECRET:
-        yield (
-            f"CAUDAL_SECRET has {length} characters: set {SHORTEST_SECRET} or more random ones, or unset it and "
-            "`caudal up` makes one."
-        )
-
-
-def _refused(settings: type[BaseSettings], settled: dict[str, object]) -> Iterator[str]:
-    try:
-        settings.model_validate(settled)
-    except ValidationError as error:
-        for one in error.errors(include_url=False):
-            yield _sentence(settings, one)
-
-
-def _sentence(settings: type[BaseSettings], error: ErrorDetails) -> str:
-    """What is wrong with which setting, and what it is for."""
-    said = error["msg"].removeprefix("Value error, ").replace("Input should", "it should")
-    if not error["loc"]:
-        return f"{said}."
-    field = str(error["loc"][0])
-    known = settings.model_fields[field]
-    if error["type"] == "string_pattern_mismatch":
-        said = "it is not of the form that is needed"
-    example = f", for example {known.examples[0]}" if known.examples else ""
-    value = "" if field in HIDDEN else f"={error['input']}"
-    return f"CAUDAL_{field.upper()}{value} cannot be used: {said}{example} ({known.description})."

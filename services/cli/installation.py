@@ -15,7 +15,9 @@ from deploy.embedded.errors import EmbeddedError, disk_errors
 from deploy.embedded.home import write_private
 from deploy.embedded.settings import EmbeddedSettings
 from deploy.embedded.supervisor import read_state
+from services.cli.configured import configured, refused_secret
 from services.cli.ports import Ports, read_ports
+from services.runtime.errors import SettingsInvalid
 
 LEDGER = "ledger"
 
@@ -37,7 +39,7 @@ class Installation:
 
 def home() -> Path:
     """Folder of this installation's data (`CAUDAL_HOME`, by default `.caudal` here)."""
-    folder = EmbeddedSettings().home.expanduser().absolute()
+    folder = configured(EmbeddedSettings, "home").home.expanduser().absolute()
     if folder.exists() and not folder.is_dir():
         raise EmbeddedError(f"{folder} is a file: set CAUDAL_HOME to a directory of your own.")
     return folder
@@ -45,8 +47,9 @@ def home() -> Path:
 
 def running() -> Installation:
     """The installation that runs here, or the cluster that the environment names; else a sentence and exit code 1."""
-    settings, folder = EmbeddedSettings(), home()
+    folder = home()
     state = read_state(folder)
+    settings = configured(EmbeddedSettings, *(part for part in ("kafka", "postgres") if not getattr(state, part, None)))
     kafka = (state.kafka if state else None) or settings.kafka
     postgres = (state.postgres if state else None) or settings.postgres
     if not kafka or not postgres:
@@ -59,6 +62,8 @@ def running() -> Installation:
 
 def installation_secret(folder: Path) -> str:
     """The installation's secret: `CAUDAL_SECRET`, else the one that its first start made. Nothing is written."""
+    if wrong := list(refused_secret()):
+        raise SettingsInvalid(wrong[0])
     if given := os.environ.get("CAUDAL_SECRET"):
         return given
     with disk_errors(folder):

@@ -17,6 +17,7 @@ from deploy.embedded.errors import EmbeddedError, disk_errors
 from deploy.embedded.home import write_private
 from deploy.embedded.ports import LOOPBACK, claim, demand, free_port, is_free, listening_homes
 from deploy.embedded.supervisor import read_state
+from services.cli.configured import configured
 
 
 class PortSettings(BaseSettings):
@@ -75,8 +76,9 @@ def read_ports(folder: Path) -> Ports:
 
     Nothing is written and nothing tried.
     """
-    kept, given = _kept(folder), _given()
-    found = given | kept if read_state(folder) else kept | given
+    kept, runs = _kept(folder), read_state(folder) is not None
+    given = {} if runs and kept.keys() >= asdict(USUAL).keys() else _given()
+    found = given | kept if runs else kept | given
     return Ports(**(asdict(USUAL) | found))
 
 
@@ -123,7 +125,8 @@ def _candidates(name: str, kept: dict[str, int], taken: Collection[int]) -> Iter
 
 
 def _given() -> dict[str, int]:
-    return {name: port for name in asdict(USUAL) if (port := getattr(PortSettings(), f"{name}_port"))}
+    settings = configured(PortSettings, *PortSettings.model_fields)
+    return {name: port for name in asdict(USUAL) if (port := getattr(settings, f"{name}_port"))}
 
 
 def _kept(folder: Path) -> dict[str, int]:

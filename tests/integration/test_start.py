@@ -186,6 +186,57 @@ def test_home_that_cannot_be_made_is_told(home: Path) -> None:
     assert "/proc/caudal cannot be used" in refused(caudal("up", CAUDAL_HOME="/proc/caudal"))
 
 
+@pytest.mark.parametrize(
+    "words", [["up"], ["run", "qualify"], ["demo"], ["bench", "intake"], ["verify"]], ids=lambda words: words[0]
+)
+def test_command_that_needs_every_setting_refuses_a_wrong_one(home: Path, words: list[str]) -> None:
+    assert refused(caudal(*words, CAUDAL_KAFKA_HEAP="1m")).startswith("CAUDAL_KAFKA_HEAP=1m cannot be used: ")
+    assert not home.exists()
+
+
+# An installation on parts that are elsewhere.
+AWAY = """
+import sys
+from deploy.embedded.settings import EmbeddedSettings
+from deploy.embedded.supervisor import supervise
+from services.cli.up import settle
+settings = EmbeddedSettings(kafka="127.0.0.1:1", postgres="postgresql://127.0.0.1:1/x")
+sys.exit(supervise(settings, lambda parts: (), lambda: settle(["intake"])))
+"""
+WRONG = {"CAUDAL_KAFKA_HEAP": "1m", "CAUDAL_KAFKA": "broker", "CAUDAL_INTAKE_PORT": "http", "CAUDAL_BATCH": "many"}
+
+
+def test_operator_with_wrong_settings_can_look_and_stop(home: Path) -> None:
+    supervisor = launch(home, [sys.executable, "-c", AWAY])
+    try:
+        await_launched(supervisor)
+        looked = caudal("status", **WRONG)
+        assert (looked.returncode, looked.stderr) == (0, "")
+        assert "kafka    127.0.0.1:1" in looked.stdout
+        assert caudal("topics", **WRONG).returncode == 0
+        stopped = caudal("down", **WRONG)
+        assert (stopped.returncode, stopped.stderr) == (0, "stopped\n")
+        assert supervisor.process.wait(10) == 0
+    finally:
+        supervisor.process.kill()
+
+
+def test_command_tells_in_a_sentence_the_wrong_setting_that_it_uses_itself(home: Path) -> None:
+    assert refused(caudal("topics", CAUDAL_SOURCES="a/b")).startswith("CAUDAL_SOURCES=a/b cannot be used: ")
+    assert refused(caudal("lead", "x", CAUDAL_KAFKA="broker")).startswith("CAUDAL_KAFKA=broker cannot be used: ")
+    assert "CAUDAL_INTAKE_PORT=http cannot be used" in refused(
+        caudal("lead", "x", CAUDAL_INTAKE_PORT="http", CAUDAL_KAFKA="127.0.0.1:1", CAUDAL_POSTGRES="postgresql://x/x")
+    )
+    assert not home.exists()
+
+
+def test_doctor_lists_each_wrong_setting(home: Path) -> None:
+    said = caudal("doctor", **WRONG, CAUDAL_SECRET="short")
+    lines = [line for line in said.stdout.splitlines() if line.startswith("not ok  setting: CAUDAL_")]
+    assert {line.split()[3].partition("=")[0] for line in lines} == {*WRONG, "CAUDAL_SECRET"}
+    assert (said.returncode, said.stderr) == (1, "")
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize(
     ("where", "command"), [(AT_IMPORT, "up"), (AT_PREPARING, "up"), (AT_IMPORT, "demo"), (AT_LAUNCH, "demo")]
