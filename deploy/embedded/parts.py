@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
+from typing import TypeVar
 
 from deploy.embedded import kafka, postgres
 from deploy.embedded.children import Children
@@ -14,6 +15,7 @@ from deploy.embedded.process import Child, end_stale
 from deploy.embedded.settings import EmbeddedSettings
 
 TICK_SECONDS = 0.05
+Prepared = TypeVar("Prepared")
 
 
 @dataclass(frozen=True)
@@ -58,18 +60,18 @@ def prepare_parts(
     addresses = settle_addresses(home, settings, taken)
     parts, preparing = Parts(settings.kafka or addresses.kafka, settings.postgres or addresses.postgres), []
     if not settings.postgres:
-        preparing.append(_begun(lambda: postgres.prepare(home, addresses)))
+        preparing.append(begun(lambda: postgres.prepare(home, addresses)))
     if not settings.kafka:
-        preparing.append(_begun(lambda: kafka.prepare(home, addresses, settings.kafka_heap)))
+        preparing.append(begun(lambda: kafka.prepare(home, addresses, settings.kafka_heap)))
     while wait(preparing, TICK_SECONDS).not_done:
         if stopping():
             return parts, ()
     return parts, tuple(future.result() for future in preparing)
 
 
-def _begun(prepare: Callable[[], Child]) -> Future[Child]:
-    """What a thread that nobody waits for will have prepared: fetching the jars can take minutes."""
-    future: Future[Child] = Future()
+def begun(prepare: Callable[[], Prepared]) -> Future[Prepared]:
+    """What a thread that nobody has to wait for will have prepared: fetching the jars can take minutes."""
+    future: Future[Prepared] = Future()
 
     def work() -> None:
         try:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import wait
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from deploy.embedded.children import Children
 from deploy.embedded.errors import EmbeddedError, disk_errors
 from deploy.embedded.home import locked_home, write_private
-from deploy.embedded.parts import Parts, prepare_parts
+from deploy.embedded.parts import Parts, begun, prepare_parts
 from deploy.embedded.process import STOP_SECONDS, Child, end_stale, last_words, same_process
 from deploy.embedded.settings import EmbeddedSettings
 from deploy.embedded.signals import Asked, stop_signals
@@ -190,9 +191,7 @@ def _run(
             children.start(services(parts), held=True)
             children.wait_ready(stopping=asked)
         if not asked():
-            more = prepare(parts)
-            children.release()
-            children.start(more)
+            _release(children, lambda: prepare(parts), asked)
             _write(home, _with_children(own, children))
             children.wait_ready(stopping=asked)
         own = own.model_copy(update={"ready": not asked()})
@@ -207,6 +206,17 @@ def _run(
         children.stop([name for name in children.running if name not in part_names])
         children.stop(part_names)
     return own.ready
+
+
+def _release(children: Children, prepare: Callable[[], Sequence[Child]], asked: Asked) -> None:
+    """Let the services work once all is prepared, which may take minutes; not at all when an end is asked for."""
+    preparing = begun(prepare)
+    while wait([preparing], TICK_SECONDS).not_done:
+        if asked():
+            return
+    more = preparing.result()
+    children.release()
+    children.start(more)
 
 
 def _with_children(state: State, children: Children) -> State:

@@ -252,6 +252,25 @@ def test_start_that_is_asked_to_end_says_stopped_and_leaves_nothing(
     assert psutil.wait_procs(left, timeout=10)[1] == [], "the kernel ends what was tied to it, and nothing else is left"
 
 
+# The topics and books are asked of a broker that never answers.
+PREPARING = """
+import os, signal, sys, threading
+from deploy.embedded.settings import EmbeddedSettings
+from deploy.embedded.supervisor import supervise
+def prepare(parts):
+    os.kill(os.getpid(), signal.SIGTERM)
+    threading.Event().wait()
+settings = EmbeddedSettings(kafka="127.0.0.1:1", postgres="postgresql://127.0.0.1:1/x")
+sys.exit(supervise(settings, lambda parts: (), prepare=prepare))
+"""
+
+
+def test_start_is_ended_at_once_while_topics_and_books_are_prepared(home: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", PREPARING], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (143, "")
+    assert not (home / "state.json").exists()
+
+
 def test_supervisor_of_another_start_is_not_taken_for_ones_own(home: Path) -> None:
     launched = launch(home, [sys.executable, "-c", "import sys; sys.stdin.read(); sys.exit('the other was first')"])
     other = State(pid=os.getpid(), started=psutil.Process().create_time(), ready=True)
