@@ -18,7 +18,7 @@ from rich.table import Table
 from services.analytics.reports import render
 from services.analytics.reports.catalogue import REPORTS
 from services.analytics.reports.question import BadQuestion, question
-from services.analytics.timeline import Entry, find_leads, timeline
+from services.analytics.timeline import Entry, as_reported, find_leads, timeline
 from services.cli.installation import Installation, installation_secret, running
 from services.cli.tables import show, table
 from services.runtime.postgres import Cursor, connect, transaction
@@ -135,6 +135,8 @@ def reason_text(reason: dict[str, object]) -> str:
 
 def what(entry: Entry) -> str:
     """The one detail that says most about an event without reasons."""
+    if as_reported(entry):
+        return "as it was reported: refused, or not judged yet"
     for name in ("reason", "stage", "activity", "message", "source"):
         if entry.data.get(name):
             return f"{name}: {entry.data[name]}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import urllib.request
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from socket import socket
@@ -14,7 +14,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from deploy.embedded.errors import EmbeddedError, disk_errors
-from deploy.embedded.home import write_private
+from deploy.embedded.home import read_addresses, write_private
 from deploy.embedded.ports import LOOPBACK, claim, demand, free_port, is_free, listening_homes
 from deploy.embedded.supervisor import read_state
 from services.cli.configured import configured
@@ -80,6 +80,21 @@ def read_ports(folder: Path) -> Ports:
     given = {} if runs and kept.keys() >= asdict(USUAL).keys() else _given()
     found = given | kept if runs else kept | given
     return Ports(**(asdict(USUAL) | found))
+
+
+def known_ports(folder: Path) -> dict[str, int]:
+    """Ports by name, those of the embedded parts too where they are settled."""
+    parts = read_addresses(folder)
+    return asdict(read_ports(folder)) | ({"kafka": parts.kafka_port, "postgres": parts.postgres_port} if parts else {})
+
+
+def moved(before: Mapping[str, int], now: Mapping[str, int]) -> list[str]:
+    """A sentence for each port that was taken by another program, so that this installation chose another."""
+    return [
+        f"Port {old} of {name} was taken: it is {now[name]} from now on. Tell whoever sends there, or free the port "
+        f"and set CAUDAL_{name.upper()}_PORT={old}."
+        for name, old in before.items() if now.get(name, old) != old
+    ]  # fmt: skip
 
 
 def share_ports(folder: Path, service: str, ports: Ports) -> None:

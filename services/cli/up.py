@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib import import_module
 from threading import Thread
 from types import ModuleType
@@ -20,7 +20,7 @@ from deploy.embedded.settings import EmbeddedSettings
 from deploy.embedded.supervisor import Settled, State, start_detached, stop_detached, supervise
 from services.cli.environment import check_listening
 from services.cli.installation import home, installation_secret, settle_secret
-from services.cli.ports import Ports, answers, read_ports, settle_ports, taken_ports
+from services.cli.ports import Ports, answers, known_ports, moved, read_ports, settle_ports, taken_ports
 from services.runtime.errors import CaudalError
 
 WORKERS = ("qualify", "router", "nurture", "analytics")
@@ -46,17 +46,18 @@ def up(
     folder = home()
     try:
         check_listening()
+        before = known_ports(folder)
         if detach:
             flag = "--mailbox" if mailbox else "--no-mailbox"
             argv = [sys.executable, "-m", "services.cli", "up", "--workers", str(workers), flag]
-            tell(start_detached(folder, argv))
+            tell(start_detached(folder, argv), before)
             return
         names = (*(["mailbox"] if mailbox else []), "intake", *WORKERS, "console")
         code = supervise(
             EmbeddedSettings(),
             lambda p: service_children(p, names, workers),
             lambda: settle(names),
-            tell,
+            lambda state: tell(state, before),
             stream_children,
         )
     except (EmbeddedError, CaudalError) as error:
@@ -143,9 +144,11 @@ def console_url(ports: Ports) -> str:
     return f"http://127.0.0.1:{ports.console}/"
 
 
-def tell(state: State) -> None:
-    """Print where everything is."""
+def tell(state: State, before: Mapping[str, int]) -> None:
+    """Print where everything is, and which ports have moved since."""
     ports = read_ports(home())
+    for line in moved(before, known_ports(home())):
+        out.print(line, style="yellow", markup=False, soft_wrap=True)
     out.print(f"console  {console_url(ports)}\nintake   http://127.0.0.1:{ports.intake}/v1/leads")
     for child in state.children:
         if child.down:

@@ -96,6 +96,7 @@ def close(
     return tell(
         world, lead._replace(retry_at=None), "lead.closed", cause,
         state="closed", lead=ended, stage=status, respond_by=None,
+        reasons=(Reason(code=f"closed_{status}", text=f"Closed as {status}"),),
     )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from deploy.embedded.home import locked_home, write_private
 from deploy.embedded.process import Child, Running, end_group, reason, start
 from deploy.embedded.supervisor import ChildState, State, await_launched, launch
 from services.cli.installation import installation_secret, settle_secret
-from services.cli.ports import Ports, read_ports, settle_ports, share_ports
+from services.cli.ports import Ports, known_ports, moved, read_ports, settle_ports, share_ports
 
 LISTEN = """
 import socket, time
@@ -163,6 +163,21 @@ def test_command_that_only_looks_tells_the_ports_in_use_and_keeps_what_is_kept(
     assert read_ports(home) == ports
     assert f"http://127.0.0.1:{ports.intake}/" in caudal("status").stdout
     assert (home / "ports.json").read_bytes() == kept
+
+
+def test_start_that_finds_a_kept_port_taken_says_which_one_moved(home: Path) -> None:
+    home.mkdir()
+    ports, claims = settle_ports(home, ["intake"])
+    for claimed in claims:
+        claimed.close()
+    before = known_ports(home)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", ports.intake))
+        other.listen()
+        now = settle_ports(home, ["intake"])[0]
+    (sentence,) = moved(before, known_ports(home))
+    assert f"Port {ports.intake} of intake was taken: it is {now.intake} from now on" in sentence
+    assert f"CAUDAL_INTAKE_PORT={ports.intake}" in sentence
 
 
 def test_one_makes_the_secret_and_the_others_read_it(home: Path) -> None:

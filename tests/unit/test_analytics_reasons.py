@@ -29,6 +29,8 @@ WRITTEN_OUT = (
     ("activity", "Activity of kind page_view", "Actividad: página vista"),
     ("activity_retracted", "Activity of kind mail_click taken back", "Actividad anulada: clic en un correo"),
     ("won", "crm reports the lead won", "crm comunica el lead como ganado"),
+    ("closed_won", "Closed as won", "Cerrado como ganado"),
+    ("closed_lost", "Closed as lost", "Cerrado como perdido"),
     ("lost", "crm reports the lead lost: cost", "crm comunica el lead como perdido: precio"),
     (
         "unanswered",

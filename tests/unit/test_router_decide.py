@@ -295,6 +295,14 @@ def test_a_returned_lead_goes_to_another_rep_with_the_reason_and_is_parked_after
     assert [s.open_leads for s in at.standings.values()] == [0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("status", ["won", "lost"])
+def test_a_closing_says_why_it_is_one_and_not_why_the_lead_was_assigned(status: str) -> None:
+    at = world()
+    run(at, qualified())
+    (_, closed) = run(at, report(1, f"lead.{status}"))
+    assert [(r.code, r.text) for r in state(closed).reasons] == [(f"closed_{status}", f"Closed as {status}")]
+
+
 def test_what_a_former_holder_had_read_says_nothing_of_the_present_one() -> None:
     at = world(absent=("beto",))
     run(at, qualified(submissions=1))
