@@ -124,8 +124,9 @@ def _unfold(value: bytes | None) -> tuple[dict[str, bytes], bytes]:
             data = json.dumps(envelope.get("data")).encode()
         attributes = {name: v for name, v in envelope.items() if v is not None and not name.startswith("data")}
         return {f"ce_{name}": str(v).encode() for name, v in attributes.items()}, data
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise Unreadable("structured", f"not a structured CloudEvent: {type(error).__name__}") from None
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        why = "not a structured CloudEvent: the value is no JSON object, or its data_base64 is not base64"
+        raise Unreadable("structured", why) from None
 
 
 def _tombstone(topic: Topic, key: bytes | None, attributes: dict[str, bytes], day: str) -> Envelope:
