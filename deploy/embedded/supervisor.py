@@ -227,12 +227,16 @@ def _with_children(state: State, children: Children) -> State:
 
 
 def _end(process: psutil.Process, seconds: float) -> None:
+    """Ask for an end, and insist after a while. One that has ended counts, also where its parent has not looked yet."""
+    deadline = time.monotonic() + seconds
     with suppress(psutil.NoSuchProcess):
+        started = process.create_time()
         process.terminate()
-        try:
-            process.wait(seconds)
-        except psutil.TimeoutExpired:
-            process.kill()  # its children are tied to it
+        while same_process(process.pid, started):
+            if time.monotonic() > deadline:
+                process.kill()  # its children are tied to it
+                break
+            time.sleep(TICK_SECONDS)
 
 
 def _write(home: Path, state: State) -> None:
