@@ -91,7 +91,7 @@ class Batches:
         context: Context,
         poisoned: Mapping[Place, Dead],
     ) -> Result:
-        offsets = _next_offsets(entries)
+        offsets = next_offsets(entries)
         with transaction(session) as cursor:
             fence.advance(cursor, epochs, offsets)
             fresh = self.inbox.remember(cursor, entries)
@@ -217,7 +217,8 @@ def _partition(entry: Entry) -> Partition:
     return (entry.record.topic, entry.record.partition)
 
 
-def _next_offsets(entries: Sequence[Entry]) -> dict[Partition, int]:
+def next_offsets(entries: Sequence[Entry]) -> dict[Partition, int]:
+    """The offset that comes after these entries, by partition."""
     return {_partition(e): e.record.offset + 1 for e in entries}
 
 

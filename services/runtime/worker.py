@@ -21,7 +21,7 @@ import structlog
 from schemas.topics import Topic
 from services.runtime import fence, gaps, halt, metrics, outbox, pending
 from services.runtime.attempts import Attempts
-from services.runtime.batch import Batches, Result
+from services.runtime.batch import Batches, Result, next_offsets
 from services.runtime.decode import Entry
 from services.runtime.errors import CaudalError, Fenced, Unavailable
 from services.runtime.follower import BookReader, Books, follow, follow_to_end
@@ -210,7 +210,7 @@ class Worker:
     def _cycle(self, entries: Sequence[Entry]) -> None:
         """One batch from transaction to offsets, in as many parts as it takes."""
         started = time.perf_counter()
-        held = epochs(self._held, _partitions(entries))
+        held = epochs(self._held, next_offsets(entries))
         for part, result in self._attempts.run(self._session, held, entries, self._context()):
             self._publish(part, result, started)
             started = time.perf_counter()
@@ -221,7 +221,7 @@ class Worker:
         items = [f for p in sorted(result.frames) for f in result.frames[p]]
         faults.passed("before_produce")
         if items:
-            self._publisher.publish(self._session, epochs(self._held, _partitions(entries)), items)
+            self._publisher.publish(self._session, epochs(self._held, next_offsets(entries)), items)
         faults.passed("after_produce")
         self._move_on(entries, result)
         self._commit_offsets(COMMIT_EVERY_S)
@@ -232,7 +232,7 @@ class Worker:
         self._dead_in_a_row.note(self._session, self.topics, entries, result)
 
     def _move_on(self, entries: Sequence[Entry], result: Result) -> None:
-        offsets = {(e.record.topic, e.record.partition): e.record.offset + 1 for e in entries}
+        offsets = next_offsets(entries)
         for p, offset in offsets.items():
             held = self._held[p]
             held.applied, held.comes_next = max(held.applied, offset), offset
@@ -328,7 +328,3 @@ class Worker:
             log.warning("close.incomplete", error=type(error).__name__)
         self._consumer.close()
         self._session.close()
-
-
-def _partitions(entries: Sequence[Entry]) -> set[Partition]:
-    return {(e.record.topic, e.record.partition) for e in entries}

@@ -441,12 +441,7 @@ def test_a_batch_that_takes_longer_than_it_may_comes_again_smaller(rig: Rig) -> 
         cursor.execute("SELECT pg_sleep(0.03 * %s)", (len(events),))
         return gather(cursor, events, context)
 
-    rig.service = toy(gather=slow)
-    rig.partitions = 1
-    rig.write(*(submission(f"person {n}") for n in range(30)))
-    rig.run()
-    assert len(rig.people()) == 30
-    assert rig.letters() == []
+    _all_are_taken(rig, slow, 30)
     assert sizes[0] > 5
     assert sizes.count(sizes[0]) == 1
 
@@ -460,13 +455,17 @@ def test_a_batch_in_which_the_session_idles_too_long_comes_again_smaller(rig: Ri
         time.sleep(0.03 * len(events))
         return gather(cursor, events, context)
 
+    _all_are_taken(rig, slow, 12)
+    assert sizes.count(sizes[0]) == 1
+
+
+def _all_are_taken(rig: Rig, slow: Callable[[Cursor, Sequence[Incoming], Context], World], people: int) -> None:
     rig.service = toy(gather=slow)
     rig.partitions = 1
-    rig.write(*(submission(f"person {n}") for n in range(12)))
+    rig.write(*(submission(f"person {n}") for n in range(people)))
     rig.run()
-    assert len(rig.people()) == 12
+    assert len(rig.people()) == people
     assert rig.letters() == []
-    assert sizes.count(sizes[0]) == 1
 
 
 @pytest.mark.parametrize(
