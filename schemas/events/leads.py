@@ -71,6 +71,11 @@ class LeadReceived(Event):
     contact: Contact
     email_quality: Quality = "missing"
     phone_quality: Quality = "missing"
+    name_quality: Quality | None = None
+    """ok, missing or implausible (no letters, keyboard rows, "test"); None: not looked at."""
+    cost: float | None = None
+    """What this submission cost us, in `currency`: its source's price per lead, or its share of a bought list."""
+    currency: str | None = None
     product: str | None = None
     message: str | None = None
     budget: float | None = None

@@ -21,7 +21,7 @@ from services.cli.leadfiles import read_leads
 from services.cli.send import batches, faults
 from services.intake.arrival import Accepted, Arrival
 from services.intake.parse import parse_item
-from services.intake.rules import Source
+from services.intake.sources.source import Source
 from services.intake.submission import read_lead
 from services.runtime.errors import Unavailable
 from services.runtime.kafka.producer import LogProducer

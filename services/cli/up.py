@@ -125,6 +125,7 @@ def _child(name: str, parts: Parts, ports: Ports, worker: str, numbered: bool, s
         "CAUDAL_INTAKE_PORT": str(ports.intake), "CAUDAL_CONSOLE_PORT": str(ports.console),
         "CAUDAL_MAILBOX_PORT": str(ports.mailbox), "CAUDAL_SMTP_PORT": str(ports.smtp),
         **({"CAUDAL_SOURCES": ",".join(sources)} if sources else {}),
+        "CAUDAL_SOURCE_SECRETS": os.environ.get("CAUDAL_SOURCE_SECRETS", str(folder / "source-secrets.json")),
         "CAUDAL_PUBLIC_URL": os.environ.get("CAUDAL_PUBLIC_URL", f"http://127.0.0.1:{ports.intake}"),
     }  # fmt: skip
     catcher = ("--smtp-port", str(ports.smtp), "--http-port", str(ports.mailbox), "--home", str(folder))

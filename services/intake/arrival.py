@@ -10,7 +10,7 @@ from typing import Any
 
 from schemas.events.event import derived_id
 from services.intake.parse import Ambiguous
-from services.intake.rules import Source
+from services.intake.sources.source import Source
 from services.intake.values import is_scalar, text
 from services.runtime.verdict import Outgoing
 

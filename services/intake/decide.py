@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from services.intake.arrival import Accepted, Arrival, Reader, Refused, ambiguous
 from services.intake.parse import Ambiguous, Unparsed, parse_item
-from services.intake.rules import SOURCE_TOPIC, Source
+from services.intake.rules import SOURCE_TOPIC
+from services.intake.sources.source import Source
 from services.intake.submission import read_lead
 from services.runtime.verdict import Context, Dead, Emit, Incoming, Verdict
 

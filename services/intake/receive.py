@@ -17,7 +17,7 @@ from services.intake.arrival import Accepted, Arrival, Reader, Refused, ambiguou
 from services.intake.body import MOST_ITEM_BYTES, Items, read_body, read_items
 from services.intake.gateway import Gateway
 from services.intake.parse import Ambiguous
-from services.intake.rules import Source
+from services.intake.sources.source import Source
 from services.runtime.transport import Message
 from services.runtime.verdict import Book, Outgoing
 

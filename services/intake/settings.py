@@ -16,3 +16,6 @@ class IntakeSettings(RuntimeSettings):
         default=10_000, ge=1, le=1_000_000, description="Most records that wait for an acknowledgement; then 503"
     )
     intake_workers: int = Field(default=1, ge=1, le=64, description="Intake processes that share the port")
+    source_secrets: str = Field(
+        default="", description="JSON file with the sources' signing secrets and tokens; `caudal up` keeps one at home"
+    )

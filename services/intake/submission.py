@@ -13,7 +13,7 @@ from schemas.topics import CONSENTS_RECEIVED, LEADS_RECEIVED
 from services.intake import normalise
 from services.intake.arrival import Accepted, Arrival, Fault, Refused, arrival_id, body_hash, own_key, refused
 from services.intake.fields import CLICK_IDS, Sorted, sort_fields
-from services.intake.rules import Source
+from services.intake.sources.source import Source
 from services.intake.values import amount, is_scalar, moment, text, truth
 from services.runtime.verdict import Outgoing
 

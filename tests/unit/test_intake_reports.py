@@ -14,7 +14,8 @@ from services.intake.arrival import Accepted, Arrival, Refused
 from services.intake.decide import decide
 from services.intake.parse import item_text
 from services.intake.reports import read_activity, read_consent, read_outcome
-from services.intake.rules import Source, SourceRules
+from services.intake.rules import SourceRules
+from services.intake.sources.source import Source
 from services.intake.submission import read_lead
 from services.runtime.verdict import Book, Context, Dead, Emit, Incoming
 

@@ -14,7 +14,7 @@ from schemas.events.people import ConsentReceived
 from schemas.identity import address_hash, identity_hash
 from services.intake.arrival import Accepted, Arrival, Refused
 from services.intake.parse import parse_json
-from services.intake.rules import Source
+from services.intake.sources.source import Source
 from services.intake.submission import read_lead
 
 SECRET = "a secret of the tests, 32 letters"
