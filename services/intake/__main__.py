@@ -16,17 +16,26 @@ from types import FrameType
 
 import uvicorn
 
-from schemas.topics import ACTIVITIES_RECEIVED, CONSENTS_RECEIVED, LEADS_RECEIVED, OUTCOMES_RECEIVED, RULES_PUBLISHED
+from schemas.topics import (
+    ACTIVITIES_RECEIVED,
+    CAMPAIGNS_RESULTS,
+    CONSENTS_RECEIVED,
+    LEADS_RECEIVED,
+    OUTCOMES_RECEIVED,
+    RULES_PUBLISHED,
+)
 from services.intake.answering import protocol
 from services.intake.app import build_app
 from services.intake.book import SourcesBook
 from services.intake.gateway import KafkaGateway
+from services.intake.receive import Intake
 from services.intake.settings import IntakeSettings
+from services.intake.sources.secrets import SourceSecrets
 from services.runtime import logs
 from services.runtime.errors import SettingsInvalid
 from services.runtime.kafka.reader import Reader
 
-_WRITES = (LEADS_RECEIVED, ACTIVITIES_RECEIVED, CONSENTS_RECEIVED, OUTCOMES_RECEIVED)
+_WRITES = (LEADS_RECEIVED, ACTIVITIES_RECEIVED, CONSENTS_RECEIVED, OUTCOMES_RECEIVED, CAMPAIGNS_RESULTS)
 _DRAIN_S = 10  # longer than any request can take
 
 
@@ -52,7 +61,12 @@ def serve(settings: IntakeSettings) -> None:
         settings.kafka, [t.name for t in _WRITES], f"intake-{settings.worker}", settings.intake_in_flight
     )
     sources = SourcesBook(lambda: Reader(settings.kafka, [RULES_PUBLISHED.name]))
-    app = build_app(gateway, sources, settings.secret, lambda: datetime.now(UTC))
+    secrets = SourceSecrets(settings.source_secrets)
+    app = build_app(
+        Intake(
+            gateway, sources, settings.secret, lambda: datetime.now(UTC), secrets.of, settings.public_url.rstrip("/")
+        )
+    )
     config = uvicorn.Config(
         app, loop="uvloop", http=protocol,  # type: ignore[arg-type]  # uvicorn calls it, a class or not
         ws="none", lifespan="off", access_log=False, log_config=None,

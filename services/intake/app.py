@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -18,15 +17,15 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.intake import openapi, unsubscribe
-from services.intake.answers import FAILED, UNAVAILABLE, Problem, json_response, problem_response
+from services.intake.answers import FAILED, UNAUTHORIZED, UNAVAILABLE, Problem, json_response, problem_response
 from services.intake.arrival import Reader
-from services.intake.gateway import Gateway
+from services.intake.deliver import PREFIX, address, deliver, known_source
 from services.intake.receive import Intake, authenticated, message, take
-from services.intake.reports import read_activity, read_consent, read_outcome
+from services.intake.reports import read_activity, read_consent, read_outcome, read_result
+from services.intake.sources.protocols import PROTOCOLS
 from services.intake.submission import read_lead
 from services.runtime.errors import Unavailable
 from services.runtime.metrics import INTAKE_DURATION, INTAKE_REQUESTS, REGISTRY
-from services.runtime.verdict import Book
 
 log = structlog.get_logger()
 Answer = Callable[[Request], Awaitable[Response]]
@@ -35,6 +34,7 @@ READERS: dict[str, Reader] = {
     "activities": read_activity,
     "consents": read_consent,
     "outcomes": read_outcome,
+    "results": read_result,
 }
 """What may be posted to `/v1/<name>`."""
 
@@ -42,17 +42,18 @@ _NOT_FOUND = Problem(404, "not_found", "no such path; see /openapi.json")
 _WRONG_METHOD = Problem(405, "wrong_method", "this path does not take that method; see /openapi.json")
 
 
-def build_app(gateway: Gateway, sources: Callable[[], Book], secret: str, now: Callable[[], datetime]) -> ASGIApp:
-    """The application. `sources` gives the rule book in force and may raise `Unavailable`; `now` must be in UTC.
+def build_app(intake: Intake) -> ASGIApp:
+    """The application.
 
     Posts to `/v1/` go straight to their reader: routing and middleware would cost more than reading a lead does.
     """
-    intake = Intake(gateway, sources, secret, now)
     posted = {f"/v1/{name}": _posted(intake, name, reader) for name, reader in READERS.items()}
-    others = _others(intake)
+    others, delivered = _others(intake), _delivered(intake)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         hot = posted.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if hot is None and scope["path"].startswith(PREFIX):
+            hot = delivered
         await (hot or others)(scope, receive, send)
 
     return app
@@ -74,6 +75,26 @@ def _posted(intake: Intake, name: str, reader: Reader) -> ASGIApp:
 
         response = await _answered(name, answer)
         _count(source, response.status_code, time.perf_counter() - began)
+        await response(scope, receive, send)
+
+    return app
+
+
+def _delivered(intake: Intake) -> ASGIApp:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        where = address(scope["path"])
+        source = None
+
+        async def answer() -> Response:
+            nonlocal source
+            source = known_source(intake, where.source)
+            if source is None:
+                return problem_response(UNAUTHORIZED)
+            return await deliver(intake, scope, receive, source, PROTOCOLS[source.protocol], where)
+
+        response = await _answered("in", answer)
+        _count(source.name if source else "unknown", response.status_code, time.perf_counter() - began)
         await response(scope, receive, send)
 
     return app

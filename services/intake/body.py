@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from starlette.datastructures import Headers
+from starlette.datastructures import FormData, Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.types import Receive
 
@@ -62,33 +62,41 @@ async def _received(receive: Receive) -> bytes | Problem:
 
 
 async def read_items(content_type: str, body: bytes) -> Items | Problem:
-    """The items in a body: a JSON object, array or `{"leads": [...]}`, or a form. JSON is often mislabelled: look."""
+    """The items in a body: a JSON object, array or `{"leads": [...]}`, or a form."""
+    if len(body) > MOST_ITEM_BYTES:  # one of 8 MB may take a second, and others wait for their answers
+        return await asyncio.to_thread(_read_items, content_type, body)
+    return _read_items(content_type, body)
+
+
+def read_content(content_type: str, body: bytes) -> tuple[Any, str] | Problem:
+    """What a body holds, whatever its label says, and its text as sent."""
     start = body[:64].lstrip(_BLANK)[:1]
     if not start and not body.strip(_BLANK):
         return Problem(400, "empty_body", "the body is empty; send a JSON object or a form")
-    if start not in (b"{", b"["):
+    if start not in (b"{", b"["):  # JSON is often mislabelled
         kind = content_type.partition(";")[0].strip().lower()
         if kind == "application/x-www-form-urlencoded":
-            return _single(parse_form(body), body, form=True)
+            return _parsed(parse_form(body), form_text, body)
         if kind == "multipart/form-data":
-            return await _multipart(content_type, body)
-    if len(body) > MOST_ITEM_BYTES:  # one of 8 MB may take a second, and others wait for their answers
-        return await asyncio.to_thread(_read_json, body)
-    return _read_json(body)
+            return _multipart(content_type, body)
+    return _parsed(parse_json(body), bytes.decode, body)
 
 
-def _read_json(body: bytes) -> Items | Problem:
-    content = parse_json(body)
-    leads = content.get("leads") if isinstance(content, dict) else content
-    return _batch(leads) if isinstance(leads, list) else _single(content, body)
-
-
-def _single(content: Any, body: bytes, form: bool = False) -> Items | Problem:
+def _parsed(content: Any, text_of: Callable[[bytes], str], body: bytes) -> tuple[Any, str] | Problem:
     if isinstance(content, Unparsed):
         return Problem(400, content.code, content.message)
-    if len(body) > MOST_ITEM_BYTES:
-        return ITEM_TOO_LARGE
-    return Items((content,), (form_text(body) if form else body.decode(),), batch=False)
+    return content, text_of(body)
+
+
+def _read_items(content_type: str, body: bytes) -> Items | Problem:
+    read = read_content(content_type, body)
+    if isinstance(read, Problem):
+        return read
+    content, raw = read
+    leads = content.get("leads") if isinstance(content, dict) else content
+    if isinstance(leads, list):
+        return _batch(leads)
+    return Items((content,), (raw,), batch=False) if len(body) <= MOST_ITEM_BYTES else ITEM_TOO_LARGE
 
 
 def _batch(contents: list[Any]) -> Items | Problem:
@@ -99,7 +107,7 @@ def _batch(contents: list[Any]) -> Items | Problem:
     return Items(tuple(contents), tuple(map(item_text, contents)), batch=True)
 
 
-async def _multipart(content_type: str, body: bytes) -> Items | Problem:
+def _multipart(content_type: str, body: bytes) -> tuple[Any, str] | Problem:
     """The text fields of a multipart form; files are not taken."""
     if len(body) > MOST_ITEM_BYTES:
         return ITEM_TOO_LARGE
@@ -107,11 +115,19 @@ async def _multipart(content_type: str, body: bytes) -> Items | Problem:
     async def stream() -> AsyncGenerator[bytes, None]:
         yield body
 
+    parser = MultiPartParser(Headers({"content-type": content_type}), stream(), max_files=0, max_fields=500)
     try:
-        form = await MultiPartParser(
-            Headers({"content-type": content_type}), stream(), max_files=0, max_fields=500
-        ).parse()
+        form = _at_once(parser.parse())
     except MultiPartException as error:
         return Problem(400, "bad_form", f"the form cannot be read: {error.message}")
     pairs = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
-    return Items((gathered(pairs),), (pairs_text(pairs),), batch=False)
+    return gathered(pairs), pairs_text(pairs)
+
+
+def _at_once(parsing: Coroutine[Any, Any, FormData]) -> FormData:
+    """The result of a coroutine that waits for nothing but a stream that is there."""
+    try:
+        parsing.send(None)
+    except StopIteration as done:
+        return cast(FormData, done.value)
+    raise AssertionError("a multipart parser without files waited for something")

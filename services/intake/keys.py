@@ -14,6 +14,7 @@ from string import ascii_lowercase, digits
 from services.intake.rules import SourceRules
 from services.intake.sources.source import Source
 
+START = "cdl_"
 _KEY = re.compile(r"cdl_([a-z][a-z0-9]{7})_([A-Za-z0-9_-]{43})")
 _NOBODY = "0" * 64  # compared where the prefix is unknown, so that both refusals take the same time
 

@@ -28,12 +28,17 @@ _ITEMS_AT_ONCE = 50  # then others get their turn on the loop
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What every route needs. `sources` gives the book in force or raises `Unavailable`; `now` is in UTC."""
+    """What every route needs. `sources` gives the book in force or raises `Unavailable`; `now` is in UTC.
+
+    `source_secrets` gives the values of one part of a source's secrets; senders know us as `public_url`.
+    """
 
     gateway: Gateway
     sources: Callable[[], Book]
     secret: str
     now: Callable[[], datetime]
+    source_secrets: Callable[[str, str], Sequence[str]]
+    public_url: str
 
 
 def authenticated(intake: Intake, headers: Mapping[str, str], name: str) -> Source | Problem:
@@ -60,13 +65,18 @@ async def take(
     if isinstance(items, Problem):
         return problem_response(items)
     results = await _read_all(intake, source, reader, items, key)
-    messages = [message(event) for result in results if isinstance(result, Accepted) for event in result.events]
-    if messages:
-        await intake.gateway.publish(messages)
+    await published(intake, results)
     if items.batch:
         return batch_response(results)
     only = results[0]
     return single_response(only) if isinstance(only, Accepted) else problem_response(refusal(only))
+
+
+async def published(intake: Intake, results: Sequence[Accepted | Refused]) -> None:
+    """Return once the broker has the events of all that were taken; raises `Unavailable` when it may not."""
+    messages = [message(event) for result in results if isinstance(result, Accepted) for event in result.events]
+    if messages:
+        await intake.gateway.publish(messages)
 
 
 def message(event: Outgoing) -> Message:
@@ -84,11 +94,12 @@ async def _read_all(
         if index and index % _ITEMS_AT_ONCE == 0:
             await asyncio.sleep(0)
         own = f"{key}#{index}" if key and items.batch else key
-        results.append(_read_one(reader, Arrival(source, content, raw, own, now, now, intake.secret)))
+        results.append(read_one(reader, Arrival(source, content, raw, own, now, now, intake.secret)))
     return results
 
 
-def _read_one(reader: Reader, arrival: Arrival) -> Accepted | Refused:
+def read_one(reader: Reader, arrival: Arrival) -> Accepted | Refused:
+    """What the reader makes of one item, if it is an object that fits a record before and after."""
     if isinstance(arrival.content, Ambiguous):
         return ambiguous(arrival.content)
     if not isinstance(arrival.content, dict):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from schemas.events.activities import ActivityReceived
 from schemas.events.event import Event
+from schemas.events.operations import CampaignResult
 from schemas.events.outcomes import OUTCOMES, OutcomeReport
 from schemas.events.people import ConsentReceived
 from schemas.identity import address_hash, fold_email, identity_hash
-from schemas.topics import ACTIVITIES_RECEIVED, CONSENTS_RECEIVED, OUTCOMES_RECEIVED, Topic
+from schemas.topics import ACTIVITIES_RECEIVED, CAMPAIGNS_RESULTS, CONSENTS_RECEIVED, OUTCOMES_RECEIVED, Topic
 from services.intake import normalise
 from services.intake.arrival import Accepted, Arrival, Fault, Refused, arrival_id, refused
 from services.intake.fields import canonical
@@ -25,6 +27,7 @@ _CONSENTS = {
     "suppressed": "suppression.added",
     **{event_type: event_type for event_type in ConsentReceived.types},
 }
+_MOST_MONEY = 1e12
 _NO_ADDRESS = refused("email", "required", "email or phone is required and must be a plausible one")
 
 
@@ -87,6 +90,30 @@ def read_outcome(arrival: Arrival) -> Accepted | Refused:
     return Accepted(event_id, (Outgoing(OUTCOMES_RECEIVED, event_type, report.lead_id, event_id, 0, value, None),))
 
 
+def read_result(arrival: Arrival) -> Accepted | Refused:
+    """Reach and cost of a campaign on one day: {campaign, channel, day, impressions, clicks, spend, currency}.
+
+    Platforms correct a day's figures later: the same campaign, channel and day sent again with others replaces them.
+    """
+    values = _texts(arrival.content)
+    campaign, day = values.get("campaign") or arrival.source.campaign, values.get("day") or values.get("date")
+    if not campaign or not day:
+        return refused("day" if campaign else "campaign", "required", "campaign and day (2026-11-23) are required")
+    event_id = arrival_id(arrival, "result")
+    try:
+        event = CampaignResult(
+            **_common(arrival, event_id), source=arrival.source.name, campaign=campaign,
+            day=date.fromisoformat(day).isoformat(),
+            channel=values.get("channel") or arrival.source.channel or "unknown",
+            currency=values.get("currency") or arrival.source.currency,
+            impressions=int(_number(values, "impressions")), clicks=int(_number(values, "clicks")),
+            spend=round(_number(values, "spend"), 2),
+        )  # fmt: skip
+    except ValueError as error:
+        return refused("", "wrong_value", f"not a campaign's result: {error}")
+    return _accepted(CAMPAIGNS_RESULTS, "campaign.result", event.campaign, event_id, event)
+
+
 def _accepted(topic: Topic, event_type: str, key: str, event_id: str, event: Event) -> Accepted:
     value = event.model_dump_json(exclude_none=True)
     return Accepted(event_id, (Outgoing(topic, event_type, key, event_id, 0, value, event),))
@@ -119,6 +146,13 @@ def _addresses(arrival: Arrival, values: Mapping[str, str]) -> tuple[str | None,
 def _properties(given: Mapping[str, Any]) -> dict[str, str]:
     flat = ((text(name, 100), text(value, 500)) for name, value in list(given.items())[:50] if is_scalar(value))
     return {name: value for name, value in flat if name and value}
+
+
+def _number(values: Mapping[str, str], name: str) -> float:
+    number = float(values.get(name, "0"))
+    if not 0 <= number <= _MOST_MONEY:
+        raise ValueError(f"{name} must lie between 0 and {_MOST_MONEY:.0f}")
+    return number
 
 
 def _clean(value: Any) -> Any:

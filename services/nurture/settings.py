@@ -19,9 +19,6 @@ class NurtureSettings(RuntimeSettings):
     smtp_user: str = Field(default="", description="Name to log in with at the mail server; empty: no login")
     smtp_password: SecretStr = Field(default=SecretStr(""), description="Password for that login")
     smtp_timeout_s: float = Field(default=5.0, gt=0, le=60, description="Longest wait for one answer, seconds")
-    public_url: str = Field(
-        default="http://127.0.0.1:8080", examples=["https://leads.example.com"], pattern=r"^https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?$",
-        description="Where people reach intake: unsubscribe links begin with it; https outside of trials")  # fmt: skip
     mail_batch: int = Field(default=50, ge=1, le=500, description="Most mails that one claim takes")
     mail_lease_s: float = Field(
         default=60.0, gt=0, le=3600, description="How long a claimed mail is ours alone, seconds"

@@ -30,6 +30,9 @@ class RuntimeSettings(BaseSettings):
     sources: str = Field(
         default="", pattern=_NAMES, examples=["portal,fairs"],
         description="Sources of kind `kafka`, comma separated names")  # fmt: skip
+    public_url: str = Field(
+        default="http://127.0.0.1:8080", examples=["https://leads.example.com"], pattern=r"^https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?$",
+        description="Where people reach intake: unsubscribe links begin with it; https outside of trials")  # fmt: skip
     worker: str = Field(
         default="1", description="Name of this instance; with a supervisor it is also the static member"
     )

@@ -17,6 +17,7 @@ from schemas.events.people import ConsentReceived
 from schemas.identity import address_hash
 from services.intake import keys
 from services.intake.app import build_app
+from services.intake.receive import Intake
 from services.intake.rules import SourceRules
 from services.runtime.errors import Unavailable
 from services.runtime.transport import Message
@@ -52,7 +53,16 @@ class Desk:
 
     def __init__(self) -> None:
         self.log, self.now = Log(), datetime(2026, 3, 1, 12, tzinfo=UTC)
-        self.app = build_app(self.log, lambda: Book("sources-1", RULES), SECRET, lambda: self.now)
+        self.app = build_app(
+            Intake(
+                self.log,
+                lambda: Book("sources-1", RULES),
+                SECRET,
+                lambda: self.now,
+                lambda *_: (),
+                "http://intake.example.com",
+            )
+        )
 
     def call(self, method: str, path: str, **request: Any) -> httpx.Response:
         async def run() -> httpx.Response:

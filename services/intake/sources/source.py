@@ -114,6 +114,7 @@ class Source(Rules):
     cost: Decimal | None = Field(default=None, ge=0, max_digits=12, decimal_places=4)
     currency: str = Field(default="EUR", pattern=r"^[A-Z]{3}$")
 
+    query: bool = False
     items: str | None = None
     json_fields: tuple[str, ...] = ()
     pairs: tuple[Pairs, ...] = ()

@@ -1,0 +1,162 @@
+"""One delivery at a source's own address, `/in/<source>[/<key>][/...]`: who it is, what is in it, what is answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope
+
+from services.intake import keys
+from services.intake.answers import UNAUTHORIZED, Problem, batch_response, problem_response, refusal, single_response
+from services.intake.arrival import Accepted, Arrival, Reader, Refused, refused
+from services.intake.body import MOST_ITEM_BYTES, read_body
+from services.intake.receive import Intake, published, read_one
+from services.intake.reports import read_activity, read_consent, read_outcome, read_result
+from services.intake.sources.protocol import Delivery, Item, Kind, Protocol, Unpacked
+from services.intake.sources.signatures import Signed, verified
+from services.intake.sources.source import Source
+from services.intake.submission import read_lead
+from services.intake.thanks import thanked
+
+PREFIX = "/in/"
+_ITEMS_AT_ONCE = 50  # then others get their turn on the loop
+_READERS: Mapping[Kind, tuple[str, Reader]] = {
+    "lead": ("leads", read_lead),
+    "activity": ("activities", read_activity),
+    "consent": ("consents", read_consent),
+    "outcome": ("outcomes", read_outcome),
+    "result": ("results", read_result),
+}
+"""By kind of item: what a source must accept, and its reader."""
+
+_WRONG_METHOD = Problem(405, "wrong_method", "send a POST; this source's page says how")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a delivery was sent: the source's name, the key in the path if there is one, and what follows."""
+
+    source: str
+    key: str | None
+    rest: str
+
+
+def address(path: str) -> Address:
+    """The parts of a path that begins with `/in/`."""
+    name, _, rest = path.removeprefix(PREFIX).partition("/")
+    first, _, further = rest.partition("/")
+    return Address(name, first, further) if first.startswith(keys.START) else Address(name, None, rest)
+
+
+def headers_of(scope: Scope) -> dict[str, str]:
+    """Headers by lower-case name; of one that came twice both values, parted by a newline, which none may hold."""
+    found: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        key, text = name.decode("latin-1"), value.decode("latin-1")
+        found[key] = f"{found[key]}\n{text}" if key in found else text
+    return found
+
+
+def known_source(intake: Intake, name: str) -> Source | None:
+    """The source of that name, if it takes deliveries."""
+    source: Source | None = intake.sources().rules.sources.get(name)
+    return source if source is not None and source.kind == "http" else None
+
+
+async def deliver(
+    intake: Intake, scope: Scope, receive: Receive, source: Source, protocol: Protocol, where: Address
+) -> Response:
+    """Verify, unpack, read, publish, answer. Raises `Unavailable` when the broker may not have all of it."""
+    headers, method = headers_of(scope), scope["method"]
+    query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=500))
+    if method == "GET" and not (source.query and query):
+        return _shaken(intake, source, protocol, Delivery(where.rest, query, headers, b"", intake.now()))
+    if method not in ("POST", "GET"):
+        return problem_response(_WRONG_METHOD)
+    body = await read_body(headers, receive)
+    if isinstance(body, Problem):
+        return problem_response(body)
+    if (problem := _unproved(intake, source, where, scope, headers, body)) is not None:
+        return problem_response(problem)
+    delivery = Delivery(where.rest, query, headers, body, intake.now())
+    unpacked = await _unpacked(protocol, delivery, source)
+    if isinstance(unpacked, Problem):
+        return problem_response(unpacked)
+    results = await _read_all(intake, source, delivery, unpacked)
+    await published(intake, results)
+    return _answered(protocol, delivery, source, unpacked, results)
+
+
+def _shaken(intake: Intake, source: Source, protocol: Protocol, delivery: Delivery) -> Response:
+    """A handshake, which needs no broker; a sender that has none may look whether the address answers."""
+    if protocol.handshake is None:
+        return Response(b"", 200) if not delivery.query else problem_response(_WRONG_METHOD)
+    return protocol.handshake(delivery, source, lambda part: intake.source_secrets(source.name, part))
+
+
+def _unproved(
+    intake: Intake, source: Source, where: Address, scope: Scope, headers: Mapping[str, str], body: bytes
+) -> Problem | None:
+    """Why this is not taken for the source's own, or None."""
+    if source.signature is None:
+        found = keys.verify(intake.sources().rules, where.key or keys.presented(headers))
+        return None if found is not None and found.name == source.name else UNAUTHORIZED
+    secrets = intake.source_secrets(source.name, "secret")
+    if not secrets:
+        said = f"source {source.name} has no secret yet: `caudal sources secret {source.name}`, then send it again"
+        return Problem(503, "not_configured", said)
+    raw_path, query = scope.get("raw_path") or scope["path"].encode(), scope["query_string"]
+    url = intake.public_url + raw_path.decode("latin-1") + (f"?{query.decode('latin-1')}" if query else "")
+    return verified(source.signature, Signed(scope["method"], url, headers, body), secrets, intake.now())
+
+
+async def _unpacked(protocol: Protocol, delivery: Delivery, source: Source) -> Unpacked | Problem:
+    if len(delivery.body) > MOST_ITEM_BYTES:  # one of 8 MB may take a second, and others wait for their answers
+        return await asyncio.to_thread(protocol.unpack, delivery, source)
+    return protocol.unpack(delivery, source)
+
+
+async def _read_all(
+    intake: Intake, source: Source, delivery: Delivery, unpacked: Unpacked
+) -> Sequence[Accepted | Refused]:
+    key = _key(delivery.headers)
+    results: list[Accepted | Refused] = []
+    for index, item in enumerate(unpacked.items):
+        if index and index % _ITEMS_AT_ONCE == 0:
+            await asyncio.sleep(0)
+        own = f"{key}#{index}" if key and unpacked.batch else key
+        results.append(item if isinstance(item, Refused) else _read(intake, source, delivery, item, own))
+    return results
+
+
+def _read(intake: Intake, source: Source, delivery: Delivery, item: Item, key: str | None) -> Accepted | Refused:
+    accepts, reader = _READERS[item.kind]
+    if accepts not in source.accepts:
+        return refused("", "forbidden", f"this source may not send {accepts}; it may send {', '.join(source.accepts)}")
+    at = delivery.received_at
+    return read_one(reader, Arrival(source, item.content, item.raw, item.key or key, at, at, intake.secret))
+
+
+def _key(headers: Mapping[str, str]) -> str | None:
+    """The name that the request itself has at its sender."""
+    found = next((headers[n] for n in ("idempotency-key", "webhook-id", "svix-id") if n in headers), None)
+    return found[:255] if found else None
+
+
+def _answered(
+    protocol: Protocol, delivery: Delivery, source: Source, unpacked: Unpacked, results: Sequence[Accepted | Refused]
+) -> Response:
+    if protocol.answer is not None:
+        return protocol.answer(delivery, source, results)
+    if unpacked.batch or len(results) != 1:
+        return batch_response(results)
+    only: Any = results[0]
+    if isinstance(only, Refused):
+        return problem_response(refusal(only))
+    item: Any = unpacked.items[0]
+    return thanked(source, item.content, delivery.headers) or single_response(only)

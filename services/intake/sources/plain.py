@@ -1,0 +1,51 @@
+"""The usual way: a body of JSON, a form or a query string, one lead or a list of them, by the source's map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from services.intake.answers import Problem
+from services.intake.arrival import Refused, ambiguous, refused
+from services.intake.body import MOST_ITEM_BYTES, MOST_ITEMS, read_content
+from services.intake.parse import Ambiguous, gathered, item_text, pairs_text
+from services.intake.sources.mapping import key_of, mapped
+from services.intake.sources.paths import at
+from services.intake.sources.protocol import Delivery, Item, Unpacked
+from services.intake.sources.source import Source
+
+
+def unpack(delivery: Delivery, source: Source) -> Unpacked | Problem:
+    """The leads in a delivery: `items` says where a list of them stands, or the body is a list, or it is one lead."""
+    if not delivery.body and source.query and delivery.query:
+        pairs = list(delivery.query.items())
+        return Unpacked((lead(gathered(pairs), pairs_text(pairs), source),))
+    read = read_content(delivery.headers.get("content-type", ""), delivery.body)
+    if isinstance(read, Problem):
+        return read
+    content, raw = read
+    listed = at(content, source.items) if source.items else content
+    if isinstance(listed, list):
+        return _batch(listed, source)
+    if len(raw) > MOST_ITEM_BYTES:
+        return Problem(413, "too_large", f"one item has at most {MOST_ITEM_BYTES} bytes")
+    return Unpacked((lead(listed if source.items else content, raw, source),))
+
+
+def lead(content: Any, raw: str, source: Source) -> Item | Refused:
+    """One lead by the source's map."""
+    if isinstance(content, Ambiguous):
+        return ambiguous(content)
+    if not isinstance(content, dict):
+        return refused("", "not_an_object", "an item must be an object with named fields")
+    return Item("lead", mapped(content, source), raw, key_of(content, source))
+
+
+def _batch(listed: Sequence[Any], source: Source) -> Unpacked | Problem:
+    if len(listed) > MOST_ITEMS:
+        return Problem(413, "too_many", f"a batch has at most {MOST_ITEMS} items, this one has {len(listed)}")
+    return Unpacked(tuple(lead(one, _text_of(one), source) for one in listed), batch=True)
+
+
+def _text_of(item: Any) -> str:
+    return "" if isinstance(item, Ambiguous) else item_text(item)

@@ -1,0 +1,12 @@
+"""Every protocol by the name that sources and presets use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from services.intake.sources import plain
+from services.intake.sources.protocol import Protocol
+
+PROTOCOLS: Mapping[str, Protocol] = {
+    "plain": Protocol(plain.unpack),
+}
