@@ -50,6 +50,7 @@ FIELDS: Mapping[str, str] = {
 
 CLICK_IDS = ("gclid", "wbraid", "gbraid", "fbclid", "msclkid", "ttclid", "li_fat_id")
 _LIMITS = {"message": 10_000, "email": 320, "referrer": 2000, "landing_page": 2000, "consent_text": 2000}
+_ALWAYS = frozenset({"is_test", "occurred_at"})  # about the submission, not the person
 _CONTAINERS = frozenset(
     {"contact", "person", "lead", "data", "fields", "company", "address", "utm", "traits", "origin"})  # fmt: skip
 _MOST_ANSWERS, _LONGEST_NAME, _LONGEST_ANSWER, _MOST_CONSENTS = 100, 100, 2000, 10
@@ -85,6 +86,12 @@ def sort_fields(content: Mapping[str, Any], renamed: Mapping[str, str]) -> Sorte
         else:
             _put(found, name, renamed.get(name) or canonical(name), value)
     return found
+
+
+def only(found: Sorted, allowed: tuple[str, ...]) -> Sorted:
+    """What a contract with the sender lets us keep: these fields of ours, and no answers."""
+    values = {name: value for name, value in found.values.items() if name in allowed or name in _ALWAYS}
+    return Sorted(values, {}, found.consents if "consents" in allowed else [], [n for n in found.wrong if n in allowed])
 
 
 def _put(found: Sorted, name: str, known: str | None, value: Any) -> None:

@@ -12,7 +12,7 @@ from schemas.identity import address_hash, fold_email, identity_hash
 from schemas.topics import CONSENTS_RECEIVED, LEADS_RECEIVED
 from services.intake import normalise
 from services.intake.arrival import Accepted, Arrival, Fault, Refused, arrival_id, body_hash, own_key, refused
-from services.intake.fields import CLICK_IDS, Sorted, sort_fields
+from services.intake.fields import CLICK_IDS, Sorted, only, sort_fields
 from services.intake.sources.source import Source
 from services.intake.values import amount, is_scalar, moment, text, truth
 from services.runtime.verdict import Outgoing
@@ -26,6 +26,8 @@ _ORIGIN = tuple(Origin.model_fields.keys() - {"source", "origin_type", "click_id
 def read_lead(arrival: Arrival) -> Accepted | Refused:
     """The submission as `lead.received`, and a `consent.given` for each consent; or what is wrong with it."""
     found = sort_fields(arrival.content, arrival.source.fields)
+    if arrival.source.allowed:
+        found = only(found, arrival.source.allowed)
     faults = _faults(found, arrival.source.required)
     if faults:
         return Refused(faults)
@@ -58,6 +60,8 @@ def _lead(arrival: Arrival, lead_id: str, found: Sorted) -> LeadReceived:
         "contact": _contact(values, email, phone),
         "email_quality": email_quality,
         "phone_quality": phone_quality,
+        "cost": None if source.cost is None else float(source.cost),
+        "currency": None if source.cost is None else source.currency,
         "product": values.get("product") or source.product,
         "message": values.get("message"),
         "budget": budget,

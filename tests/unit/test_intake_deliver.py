@@ -184,3 +184,12 @@ def test_who_looks_whether_the_address_answers_gets_200_and_other_methods_405() 
     desk = Desk({"zap": {"keys": KEYS}})
     assert desk.call("GET", "/in/zap").status_code == 200
     assert desk.call("PUT", f"/in/zap/{KEY}", content=b"{}").status_code == 405
+
+
+def test_a_source_with_a_contract_gives_only_the_fields_it_may_and_each_lead_has_its_price() -> None:
+    vendor = {"keys": KEYS, "allowed": ["email", "name"], "cost": "12.50", "currency": "USD", "test_field": "t"}
+    desk = Desk({"vendor": vendor})
+    desk.post(f"/in/vendor/{KEY}", {"email": "ana@example.com", "phone": "+34600000012", "income": "high", "t": "yes"})
+    (lead,) = desk.leads()
+    assert (lead.contact.email, lead.contact.phone, lead.answers) == ("ana@example.com", None, {})
+    assert (lead.cost, lead.currency, lead.is_test) == (12.5, "USD", True)
