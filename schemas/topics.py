@@ -62,6 +62,9 @@ ALL = ("intake", "qualify", "router", "nurture", "analytics")
 LEADS_RECEIVED = Topic(
     "leads.received.v1", "identity hash", (leads.LeadReceived,), ("intake",), ("qualify", "analytics")
 )
+LEADS_NOTIFIED = Topic(
+    "leads.notified.v1", "source, notice id", (leads.LeadNotified,), ("intake",), ("intake", "analytics")
+)
 ACTIVITIES_RECEIVED = Topic(
     "activities.received.v1", "identity hash", (activities.ActivityReceived,),
     ("intake", "nurture"), ("qualify", "analytics"))  # fmt: skip
@@ -110,7 +113,8 @@ DEADLETTERS = Topic(
     max_bytes=MAX_DEAD_LETTER_BYTES)  # fmt: skip
 
 CATALOGUE: tuple[Topic, ...] = (
-    LEADS_RECEIVED, ACTIVITIES_RECEIVED, LEADS_QUALIFIED, PEOPLE_CHANGED, LEADS_ACTIVITIES, LEADS_ASSIGNED,
+    LEADS_NOTIFIED, LEADS_RECEIVED, ACTIVITIES_RECEIVED, LEADS_QUALIFIED, PEOPLE_CHANGED, LEADS_ACTIVITIES,
+    LEADS_ASSIGNED,
     OUTCOMES_RECEIVED, LEADS_OUTCOMES, LEADS_TOUCHES, CONSENTS_RECEIVED, PEOPLE_CONSENTS, PEOPLE_ERASURES,
     CAMPAIGNS_RESULTS, RULES_PUBLISHED, INSIGHTS_ALERTS, DEADLETTERS,
 )  # fmt: skip

@@ -89,6 +89,23 @@ class LeadReceived(Event):
     """The body as sent, text."""
 
 
+class LeadNotified(Event):
+    """A source told the id of a lead, and nothing else: intake reads the lead from the source's API (hydrate).
+
+    The same notice has the same event id whenever it comes; `correlation_id` is the submission that it becomes.
+    """
+
+    types: ClassVar[tuple[str, ...]] = ("lead.notified",)
+
+    source: str
+    notice_id: str
+    """The lead's id at the source, as text."""
+    action: str = "created"
+    """created or deleted (the source asks that it be forgotten); treat any other as created."""
+    details: dict[str, str] = Field(default_factory=dict)
+    """What else the notice said: form, page, advertisement."""
+
+
 class Repeat(Part):
     """A further enquiry of a person whose lead was open: it attached to that lead."""
 

@@ -12,6 +12,7 @@ from schemas.topics import (
     ACTIVITIES_RECEIVED,
     CATALOGUE,
     CONSENTS_RECEIVED,
+    LEADS_NOTIFIED,
     LEADS_RECEIVED,
     OUTCOMES_RECEIVED,
     RULES_PUBLISHED,
@@ -23,7 +24,9 @@ from services.analytics.store import apply, gatherer, prune
 from services.analytics.views import seen
 from services.runtime.service import Clock, Service
 
-RETRIED = frozenset(t.name for t in (LEADS_RECEIVED, ACTIVITIES_RECEIVED, CONSENTS_RECEIVED, OUTCOMES_RECEIVED))
+RETRIED = frozenset(
+    t.name for t in (LEADS_NOTIFIED, LEADS_RECEIVED, ACTIVITIES_RECEIVED, CONSENTS_RECEIVED, OUTCOMES_RECEIVED)
+)
 """Topics where a sender's retry comes with the same id on another day, so that ids must be known for ever."""
 
 
