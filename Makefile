@@ -4,7 +4,7 @@ BIN := .venv/bin
 KILLS ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench crash test-containers clean
+.PHONY: help setup run test check bench crash crash-intake test-containers clean
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -36,6 +36,9 @@ bench: setup     ## figures: whole chain, intake, latency
 
 crash: setup     ## kill services at random and at every fault point: make crash KILLS=100
 	$(BIN)/python -m tests.crash --kills $(KILLS)
+
+crash-intake: setup  ## kill intake under clients that try again: make crash-intake KILLS=50
+	$(BIN)/python -m tests.crash.doors --kills $(KILLS)
 
 test-containers: setup  ## the integration tests on containers instead of the embedded parts
 	CAUDAL_TEST_CONTAINERS=1 $(BIN)/pytest tests/contract tests/integration
