@@ -2,9 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 KILLS ?= 100
+SECONDS ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench crash crash-intake test-containers clean
+.PHONY: help setup run test check bench crash crash-intake fuzz test-containers clean
 
 help:            ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -39,6 +40,9 @@ crash: setup     ## kill services at random and at every fault point: make crash
 
 crash-intake: setup  ## kill intake under clients that try again: make crash-intake KILLS=50
 	$(BIN)/python -m tests.crash.doors --kills $(KILLS)
+
+fuzz: setup      ## schemathesis against intake's own description: make fuzz SECONDS=600
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
 
 test-containers: setup  ## the integration tests on containers instead of the embedded parts
 	CAUDAL_TEST_CONTAINERS=1 $(BIN)/pytest tests/contract tests/integration

@@ -82,11 +82,13 @@ def ids_on_log(servers: str, topic: str) -> list[str]:
 
 
 @contextmanager
-def running_intake(servers: str, errors: Path) -> Iterator[Intake]:
-    """Topics, a book with one key, and the service; a clean stop at the end."""
+def running_intake(servers: str, errors: Path, book: str | None = None, key: str = "") -> Iterator[Intake]:
+    """Topics, a book with one key (or yours), and the service; a clean stop at the end."""
     create_topics(servers, CATALOGUE, partitions=3)
-    key, prefix, digest = keys.new_key()
-    publish_book(servers, f"sources:\n  website: {{keys: [{{prefix: {prefix}, sha256: '{digest}'}}], region: ES}}\n")
+    if book is None:
+        key, prefix, digest = keys.new_key()
+        book = f"sources:\n  website: {{keys: [{{prefix: {prefix}, sha256: '{digest}'}}], region: ES}}\n"
+    publish_book(servers, book)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
