@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from services.intake.outside import allowed
 from services.runtime.settings import RuntimeSettings
 
 
@@ -19,3 +20,13 @@ class IntakeSettings(RuntimeSettings):
     source_secrets: str = Field(
         default="", description="JSON file with the sources' signing secrets and tokens; `caudal up` keeps one at home"
     )
+    outbound_allow: str = Field(
+        default="", examples=["partner.example.com,127.0.0.1:8080,10.1.0.0/16"],
+        description="Hosts (host[:port]) and networks that sources' APIs may lie in beyond public addresses by https",
+    )  # fmt: skip
+
+    @field_validator("outbound_allow")
+    @classmethod
+    def _readable(cls, written: str) -> str:
+        allowed(written)
+        return written
