@@ -12,7 +12,10 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.types import Receive
 
 from services.intake.answers import Problem
-from services.intake.parse import Unparsed, form_text, gathered, item_text, pairs_text, parse_form, parse_json
+from services.intake.brackets import nested
+from services.intake.inflate import inflate
+from services.intake.parse import Unparsed, form_text, item_text, pairs_text, parse_form, parse_json
+from services.intake.xmltree import parse_xml, xml_text
 
 MOST_BYTES = 8_388_608
 MOST_ITEM_BYTES = 262_144
@@ -61,6 +64,14 @@ async def _received(receive: Receive) -> bytes | Problem:
     return b"".join(chunks)
 
 
+async def opened(headers: Mapping[str, str], body: bytes) -> bytes | Problem:
+    """The body unpacked, where it came compressed."""
+    encoding = headers.get("content-encoding", "")
+    if len(body) > MOST_ITEM_BYTES:
+        return await asyncio.to_thread(inflate, body, MOST_BYTES, encoding)
+    return inflate(body, MOST_BYTES, encoding)
+
+
 async def read_items(content_type: str, body: bytes) -> Items | Problem:
     """The items in a body: a JSON object, array or `{"leads": [...]}`, or a form."""
     if len(body) > MOST_ITEM_BYTES:  # one of 8 MB may take a second, and others wait for their answers
@@ -75,6 +86,8 @@ def read_content(content_type: str, body: bytes) -> tuple[Any, str] | Problem:
         return Problem(400, "empty_body", "the body is empty; send a JSON object or a form")
     if start not in (b"{", b"["):  # JSON is often mislabelled
         kind = content_type.partition(";")[0].strip().lower()
+        if start == b"<" or kind.endswith("xml"):
+            return _parsed(parse_xml(body), xml_text, body)
         if kind == "application/x-www-form-urlencoded":
             return _parsed(parse_form(body), form_text, body)
         if kind == "multipart/form-data":
@@ -121,7 +134,7 @@ def _multipart(content_type: str, body: bytes) -> tuple[Any, str] | Problem:
     except MultiPartException as error:
         return Problem(400, "bad_form", f"the form cannot be read: {error.message}")
     pairs = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
-    return gathered(pairs), pairs_text(pairs)
+    return nested(pairs), pairs_text(pairs)
 
 
 def _at_once(parsing: Coroutine[Any, Any, FormData]) -> FormData:

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope
 from services.intake import keys
 from services.intake.answers import UNAUTHORIZED, Problem, batch_response, problem_response, refusal, single_response
 from services.intake.arrival import Accepted, Arrival, Reader, Refused, refused
-from services.intake.body import MOST_ITEM_BYTES, read_body
+from services.intake.body import MOST_ITEM_BYTES, opened, read_body
 from services.intake.receive import Intake, published, read_one
 from services.intake.reports import read_activity, read_consent, read_outcome, read_result
 from services.intake.sources.protocol import Delivery, Item, Kind, Protocol, Unpacked
@@ -25,6 +25,7 @@ from services.intake.thanks import thanked
 
 PREFIX = "/in/"
 _ITEMS_AT_ONCE = 50  # then others get their turn on the loop
+_MOST_PARAMETERS = 500
 _READERS: Mapping[Kind, tuple[str, Reader]] = {
     "lead": ("leads", read_lead),
     "activity": ("activities", read_activity),
@@ -73,7 +74,9 @@ async def deliver(
 ) -> Response:
     """Verify, unpack, read, publish, answer. Raises `Unavailable` when the broker may not have all of it."""
     headers, method = headers_of(scope), scope["method"]
-    query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=500))
+    query = _query(scope["query_string"].decode("latin-1"))
+    if isinstance(query, Problem):
+        return problem_response(query)
     if method == "GET" and not (source.query and query):
         return _shaken(intake, source, protocol, Delivery(where.rest, query, headers, b"", intake.now()))
     if method not in ("POST", "GET"):
@@ -83,13 +86,24 @@ async def deliver(
         return problem_response(body)
     if (problem := _unproved(intake, source, where, scope, headers, body)) is not None:
         return problem_response(problem)
-    delivery = Delivery(where.rest, query, headers, body, intake.now())
+    content = await opened(headers, body)
+    if isinstance(content, Problem):
+        return problem_response(content)
+    delivery = Delivery(where.rest, query, headers, content, intake.now())
     unpacked = await _unpacked(protocol, delivery, source)
     if isinstance(unpacked, Problem):
         return problem_response(unpacked)
     results = await _read_all(intake, source, delivery, unpacked)
     await published(intake, results)
     return _answered(protocol, delivery, source, unpacked, results)
+
+
+def _query(written: str) -> dict[str, str] | Problem:
+    """The parameters; of one that came several times the last counts."""
+    try:
+        return dict(parse_qsl(written, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS))
+    except ValueError:
+        return Problem(400, "too_many_fields", f"a query string has at most {_MOST_PARAMETERS} parameters")
 
 
 def _shaken(intake: Intake, source: Source, protocol: Protocol, delivery: Delivery) -> Response:

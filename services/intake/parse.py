@@ -31,6 +31,8 @@ from urllib.parse import parse_qsl, urlencode
 
 from pydantic_core import from_json, to_json
 
+from services.intake.brackets import nested
+
 _MOST_FIELDS = 500
 _MOST_LEVELS = 200  # as pydantic's parser
 _SEPARATOR = re.compile(rb'"[ \t\r\n]*:')  # after every key; in a string only at its start or an escaped quote
@@ -85,7 +87,7 @@ def _parse(body: bytes, cleaned: Callable[[Any], Any]) -> Any | Unparsed:
 
 
 def parse_form(body: bytes) -> dict[str, Any] | Unparsed:
-    """The fields of an urlencoded form; a field sent several times becomes a list."""
+    """The fields of an urlencoded form; brackets are levels, a field sent several times is a list."""
     try:
         pairs = parse_qsl(
             body.removeprefix(_BOM).decode(), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS
@@ -94,20 +96,7 @@ def parse_form(body: bytes) -> dict[str, Any] | Unparsed:
         return Unparsed("bad_encoding", "the form is not UTF-8; send it with accept-charset=utf-8")
     except ValueError:
         return Unparsed("too_many_fields", f"a form has at most {_MOST_FIELDS} fields")
-    return gathered(pairs)
-
-
-def gathered(pairs: list[tuple[str, str]]) -> dict[str, Any]:
-    """Name-value pairs as one object."""
-    content: dict[str, Any] = {}
-    for name, value in pairs:
-        if name not in content:
-            content[name] = value
-        elif isinstance(content[name], list):
-            content[name].append(value)
-        else:
-            content[name] = [content[name], value]
-    return content
+    return nested(pairs)
 
 
 def form_text(body: bytes) -> str:

@@ -14,7 +14,7 @@ from schemas import codec
 from services.intake import keys
 from services.intake.answers import UNAUTHORIZED, Problem, batch_response, problem_response, refusal, single_response
 from services.intake.arrival import Accepted, Arrival, Reader, Refused, ambiguous, refused
-from services.intake.body import MOST_ITEM_BYTES, Items, read_body, read_items
+from services.intake.body import MOST_ITEM_BYTES, Items, opened, read_body, read_items
 from services.intake.gateway import Gateway
 from services.intake.parse import Ambiguous
 from services.intake.sources.source import Source
@@ -61,7 +61,8 @@ async def take(
     key = headers.get("idempotency-key")
     if key is not None and not 0 < len(key) <= 255:
         return problem_response(Problem(400, "bad_key", "Idempotency-Key has 1 to 255 characters"))
-    items = await read_items(headers.get("content-type", ""), body)
+    body = await opened(headers, body)
+    items = await read_items(headers.get("content-type", ""), body) if isinstance(body, bytes) else body
     if isinstance(items, Problem):
         return problem_response(items)
     results = await _read_all(intake, source, reader, items, key)

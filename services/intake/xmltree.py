@@ -22,6 +22,7 @@ from defusedxml.ElementTree import DefusedXMLParser, ParseError
 from services.intake.parse import Unparsed
 
 MOST_BYTES = 262_144
+_BOMS_16 = (b"\xff\xfe", b"\xfe\xff")
 _MOST_LEVELS = 50
 _MOST_NODES = 5000  # elements and attributes together
 
@@ -94,6 +95,16 @@ def parse_xml(body: bytes) -> dict[str, Any] | Unparsed:
         return _unparsed(f"it ends or breaks at line {error.position[0]}, column {error.position[1]}")
     except (ValueError, LookupError):
         return _unparsed("its encoding is not known; send UTF-8")
+
+
+def xml_text(body: bytes) -> str:
+    """A document that was read, as text that any store takes, whatever its encoding."""
+    if body.startswith(_BOMS_16):
+        return body.decode("utf-16", "replace")
+    try:
+        return body.decode().replace("\x00", "")
+    except UnicodeDecodeError:
+        return body.decode("latin-1").replace("\x00", "")
 
 
 def _local(name: str) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 from services.intake.answers import Problem
 from services.intake.arrival import Refused, ambiguous, refused
 from services.intake.body import MOST_ITEM_BYTES, MOST_ITEMS, read_content
-from services.intake.parse import Ambiguous, gathered, item_text, pairs_text
+from services.intake.brackets import nested
+from services.intake.parse import Ambiguous, item_text, pairs_text
 from services.intake.sources.mapping import key_of, mapped
 from services.intake.sources.paths import at
 from services.intake.sources.protocol import Delivery, Item, Unpacked
@@ -19,7 +20,7 @@ def unpack(delivery: Delivery, source: Source) -> Unpacked | Problem:
     """The leads in a delivery: `items` says where a list of them stands, or the body is a list, or it is one lead."""
     if not delivery.body and source.query and delivery.query:
         pairs = list(delivery.query.items())
-        return Unpacked((lead(gathered(pairs), pairs_text(pairs), source),))
+        return Unpacked((lead(nested(pairs), pairs_text(pairs), source),))
     read = read_content(delivery.headers.get("content-type", ""), delivery.body)
     if isinstance(read, Problem):
         return read
