@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 COMMANDS = {
     "up": "up", "down": "up", "status": "status", "run": "run", "demo": "demo", "send": "send", "lead": "leads",
     "report": "leads", "topics": "checks", "doctor": "doctor", "verify": "verify",
+    "import": "importing:import_file", "imports": "importing",
 }  # fmt: skip
-"""Each command, and the module here that holds the function of this name."""
+"""Each command, and the module here that holds the function of this name, or of the one after the colon."""
 GROUPS = ("rules", "sources", "bench")
 """Modules here that hold commands of their own."""
 CHECKED = ("up", "run", "demo", "bench", "verify")
@@ -39,11 +40,12 @@ def command_line(words: Sequence[str]) -> typer.Typer:
     app.callback()(lambda: None)  # without one, a lone command would go without its name
     known = (*COMMANDS, *GROUPS)
     for name in words[:1] if words[:1] and words[0] in known else known:
-        module = import_module(f"services.cli.{COMMANDS.get(name, name)}")
+        place, _, function = COMMANDS.get(name, name).partition(":")
+        module = import_module(f"services.cli.{place}")
         if name in GROUPS:
             app.add_typer(module.app, name=name)
         else:
-            app.command(name)(getattr(module, name))
+            app.command(name)(getattr(module, function or name))
     return app
 
 

@@ -37,7 +37,7 @@ from services.runtime.verdict import Context
 log = structlog.get_logger()
 AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.InternalError, psycopg2.IntegrityError)
 RELAY_EVERY_S = 0.1
-COMMIT_EVERY_S = 0.2
+COMMIT_EVERY_S, COMMIT_AFTER = 0.2, 100
 REJOIN_S = 10.0
 """After this a fenced worker that got no partition back is well: there are more workers than partitions."""
 LOOK_EVERY_S = 1.0
@@ -79,6 +79,7 @@ class Worker:
     _failures: int = 0
     _uncommitted: set[Partition] = field(default_factory=set)
     _committed_at: float = 0.0
+    _since_commit: int = 0
     _looked_at: float = 0.0
     _relayed_at: float = 0.0
     _takeover: Takeover = field(init=False)
@@ -238,10 +239,14 @@ class Worker:
             held.applied, held.comes_next = max(held.applied, offset), offset
             held.unpublished_text = bool(result.frames.get(p))
         self._uncommitted |= offsets.keys()
+        self._since_commit += len(entries)
 
     def _commit_offsets(self, every_s: float = 0.0) -> None:
-        """Tell the group how far we are, at most so often: what is read again after a crash the inbox knows."""
-        if self._uncommitted and time.monotonic() - self._committed_at >= every_s:
+        """Tell the group how far we are, at most so often or each 100 records: what is read again the inbox knows."""
+        if self._uncommitted and (
+            self._since_commit >= COMMIT_AFTER or time.monotonic() - self._committed_at >= every_s
+        ):
+            self._since_commit = 0
             self._consumer.commit({p: self._held[p].applied for p in self._uncommitted & self._held.keys()})
             self._uncommitted.clear()
             self._committed_at = time.monotonic()

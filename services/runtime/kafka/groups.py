@@ -67,3 +67,37 @@ def group_offsets(servers: str, group: str) -> dict[Partition, int]:
         finally:
             admin.close()
     return {(tp.topic, tp.partition): at.offset for tp, at in found.items() if at.offset >= 0}
+
+
+class GroupDistance:
+    """How far some groups are behind on one topic each, for who asks many times a second. Belongs to one thread."""
+
+    def __init__(self, servers: str, reading: Sequence[tuple[str, str]]) -> None:
+        self._groups = [group for group, _ in reading]
+        with asking("opening an admin client"):
+            self._admin = KafkaAdminClient(bootstrap_servers=servers.split(","), request_timeout_ms=REQUEST_MS + 1000)
+            self._client = KafkaConsumer(bootstrap_servers=servers.split(","), request_timeout_ms=REQUEST_MS + 1000)
+            self._partitions = {
+                group: [TopicPartition(topic, p) for p in sorted(self._client.partitions_for_topic(topic) or ())]
+                for group, topic in reading
+            }
+            self._found: list[TopicPartition] = [tp for found in self._partitions.values() for tp in found]
+            self._starts = self._client.beginning_offsets(self._found)
+
+    def records(self) -> int:
+        """Records that the group which is furthest behind has still to read and commit. Raises `Unavailable`."""
+        with asking("asking how far a group is"):
+            ends = self._client.end_offsets(self._found)  # before the commits: what comes in between is not ahead
+            committed = self._admin.list_group_offsets(self._groups)
+        behind = 0
+        for group in self._groups:
+            at = committed.get(group, {})
+            read = ((tp, max(self._starts[tp], _offset(at.get(tp)))) for tp in self._partitions[group])
+            behind = max(behind, sum(max(0, ends[tp] - offset) for tp, offset in read))
+        return behind
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        with suppress(KafkaError, OSError):
+            self._client.close()
+            self._admin.close()

@@ -1,0 +1,128 @@
+"""Import jobs on disk: one folder a list, with its state, what was sent of it, and its bad rows."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from services.intake.files.faults import FileRefused
+from services.intake.files.mapping import What
+
+State = Literal["running", "paused", "failed", "done"]
+
+
+class Counts(BaseModel):
+    """What became of a file's rows: `sent` in this run, `known` from runs before, `rejected`."""
+
+    read: int = 0
+    sent: int = 0
+    known: int = 0
+    rejected: int = 0
+    reasons: dict[str, int] = {}
+
+
+class Job(BaseModel):
+    """One list that is, was or will go on being imported, with all that it takes to do so again."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
+    file: str
+    source: str
+    what: What
+    list_name: str
+    options: dict[str, str | None] = {}
+    given: dict[str, str] = {}
+    defaults: dict[str, str] = {}
+    cost: float | None = None
+    cost_per_row: float | None = None
+    currency: str | None = None
+    state: State = "running"
+    why: str | None = None
+    counts: Counts = Counts()
+    started_at: datetime
+    updated_at: datetime
+
+    def folder(self, home: Path) -> Path:
+        """Where its files are."""
+        return jobs_folder(home) / self.name
+
+
+def jobs_folder(home: Path) -> Path:
+    """The folder of all jobs of an installation."""
+    return home / "imports"
+
+
+def job_name(source: str, what: What, list_name: str) -> str:
+    """The name of a list's job: letters, digits and hyphens, so that no name of a list leads anywhere else."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", list_name.lower()) if not unicodedata.combining(c))
+    slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40] or "list"
+    return f"{slug}-{sha256(f'{source}|{what}|{list_name}'.encode()).hexdigest()[:6]}"
+
+
+def write_job(home: Path, job: Job) -> None:
+    """Replace a job's state in one step."""
+    file = job.folder(home) / "job.json"
+    draft = file.with_name("job.json.new")
+    draft.write_text(job.model_dump_json(indent=1), encoding="utf-8")
+    draft.replace(file)
+
+
+def read_job(home: Path, name: str) -> Job | None:
+    """A job by its name, None where there is none. Raises `FileRefused` where its state cannot be read."""
+    if not re.fullmatch(r"[a-z0-9-]{1,60}", name):
+        return None
+    file = jobs_folder(home) / name / "job.json"
+    try:
+        return Job.model_validate_json(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError):
+        raise FileRefused(f"{file} cannot be read: remove its folder and import the list anew") from None
+
+
+def all_jobs(home: Path) -> list[Job]:
+    """Every job, the one touched last first. One that says it runs and does not was killed: it is paused."""
+    folder = jobs_folder(home)
+    names = sorted(f.name for f in folder.iterdir() if (f / "job.json").exists()) if folder.is_dir() else []
+    jobs = [job for name in names if (job := read_job(home, name))]
+    shown = [
+        job.model_copy(update={"state": "paused", "why": "it was killed"})
+        if job.state == "running" and not _is_held(job.folder(home))
+        else job
+        for job in jobs
+    ]
+    return sorted(shown, key=lambda job: job.updated_at, reverse=True)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """A job's folder, made where it is missing, for this process alone. Raises `FileRefused` where another has it."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FileRefused("this list is being imported at the moment: see `caudal imports`") from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _is_held(folder: Path) -> bool:
+    try:
+        with held(folder):
+            return False
+    except FileRefused:
+        return True

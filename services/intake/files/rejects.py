@@ -1,0 +1,46 @@
+"""What could not be taken, for a person to mend: the original row, its number, the reason."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self, TextIO
+
+MOST_CELL_CHARS = 2000
+_ACTIVE = ("=", "+", "-", "@", "\t", "\r")
+
+
+def inert(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula: where it would be one, behind an apostrophe. For exports only."""
+    return "'" + cell if cell.startswith(_ACTIVE) else cell
+
+
+class Rejects:
+    """A CSV file, made with the first bad row; one from the run before goes."""
+
+    def __init__(self, file: Path, columns: Sequence[str]) -> None:
+        self._file, self._columns = file, columns
+        self._stream: TextIO | None = None
+        file.unlink(missing_ok=True)
+
+    def note(self, number: int, cells: Sequence[str], code: str, message: str) -> None:
+        """One bad row."""
+        if self._stream is None:
+            self._stream = self._file.open("x", encoding="utf-8-sig", newline="")
+            self._rows: Any = csv.writer(self._stream)
+            self._rows.writerow(["row", "code", "reason", *map(inert, self._columns)])
+        shown = [inert(cell[:MOST_CELL_CHARS].replace("\x00", "")) for cell in cells]
+        self._rows.writerow([number, code, inert(message), *shown])
+
+    def flush(self) -> None:
+        """Let a reader see what there is."""
+        if self._stream:
+            self._stream.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_how: object) -> None:
+        if self._stream:
+            self._stream.close()

@@ -1,0 +1,238 @@
+"""An import sends every row once, whatever interrupts it, and remembers on disk how far it is."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.intake.files.faults import BadRow, FileRefused
+from services.intake.files.importing import Import
+from services.intake.files.items import Item
+from services.intake.files.jobs import Counts, Job, all_jobs, held, job_name, jobs_folder, read_job, write_job
+from services.intake.files.outlet import AHEAD, PacedOutlet
+from services.intake.files.seen import Seen
+from services.intake.files.submissions import Terms, listed_source, submission
+from services.intake.sources.source import Source
+from services.runtime.errors import Unavailable
+from services.runtime.transport import Message
+
+NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+SECRET = "a secret of the tests, 32 letters"
+FAIR = Source(name="fair", kind="file", region="ES", required=("email|phone",))
+
+
+def terms(list_name: str = "fair 2026", **more: object) -> Terms:
+    return Terms(**{"source": FAIR, "what": "leads", "list_name": list_name, "fields": {}, "defaults": {},
+                    "secret": SECRET, **more})  # type: ignore[arg-type]  # fmt: skip
+
+
+def items(*emails: str) -> list[Item | BadRow]:
+    return [Item(n, (e,), {"email": e}, f'{{"email":"{e}"}}') for n, e in enumerate(emails, start=2)]
+
+
+@dataclass
+class Log:
+    """An outlet that keeps what it is given; `dies_after` so many portions, which may be on the log all the same."""
+
+    portion: int = 2
+    dies_after: int = 10**9
+    messages: list[Message] = field(default_factory=list)
+    published: int = 0
+
+    def room(self) -> int:
+        return self.portion
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        self.messages += messages
+        self.published += 1
+        if self.published > self.dies_after:
+            raise Unavailable("killed between the broker and our note")
+
+    @property
+    def ids(self) -> list[str]:
+        return [dict(m.headers)["ce_id"].decode() for m in self.messages]
+
+
+@dataclass
+class Rejected:
+    rows: list[tuple[int, str]] = field(default_factory=list)
+
+    def note(self, number: int, cells: Sequence[str], code: str, message: str) -> None:
+        self.rows.append((number, code))
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+def run(
+    file: Path, log: Log, rows: Sequence[Item | BadRow], list_name: str = "fair 2026"
+) -> tuple[Counts, list[tuple[int, str]]]:
+    seen, rejected = Seen(file), Rejected()
+    of = Import(terms(list_name), seen, rejected, log, lambda: NOW, lambda _: None, lambda _: None, lambda: False)
+    try:
+        of.run(rows)
+    finally:
+        seen.close()
+    return of.counts, rejected.rows
+
+
+def test_the_same_list_again_adds_nothing_and_a_longer_one_what_is_new(tmp_path: Path) -> None:
+    log, rows = Log(), items("a@example.com", "b@example.com", "c@example.com")
+    assert run(tmp_path / "rows", log, rows)[0].sent == 3
+    assert run(tmp_path / "rows", log, rows)[0] == Counts(read=3, sent=0, known=3)
+    assert run(tmp_path / "rows", log, items("a@example.com", "d@example.com", "b@example.com"))[0].sent == 1
+    assert len(set(log.ids)) == len(log.ids) == 4
+
+
+def test_twins_in_one_list_are_two_submissions_and_the_same_row_in_another_list_is_another(tmp_path: Path) -> None:
+    log, rows = Log(), items("a@example.com", "a@example.com")
+    run(tmp_path / "one", log, rows)
+    run(tmp_path / "two", log, rows[:1], list_name="another")
+    assert len(set(log.ids)) == 3
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    emails=st.lists(st.sampled_from([f"{c}@example.com" for c in "abcde"]), max_size=30),
+    deaths=st.lists(st.integers(0, 4), max_size=4), portion=st.integers(1, 7),
+)  # fmt: skip
+def test_every_row_is_on_the_log_under_one_id_however_often_the_import_dies(
+    tmp_path_factory: pytest.TempPathFactory, emails: list[str], deaths: list[int], portion: int
+) -> None:
+    file, rows = tmp_path_factory.mktemp("seen") / "rows", items(*emails)
+    ids: list[str] = []
+    for dies_after in [*deaths, 10**9]:
+        log = Log(portion, dies_after)
+        with suppress(Unavailable):
+            run(file, log, rows)
+        ids += log.ids
+    assert len(set(ids)) == len(emails)
+    assert len(ids) - len(emails) <= portion * len(deaths)
+
+
+def test_bad_rows_are_noted_and_stop_nothing(tmp_path: Path) -> None:
+    rows = [*items("a@example.com"), BadRow(3, ("x",), "bad_quotes", "why"), Item(4, (), {"name": "Eva"}, "{}")]
+    counts, rejected = run(tmp_path / "rows", Log(), [*rows, *items("b@example.com")])
+    assert (counts.sent, counts.rejected, counts.reasons) == (2, 2, {"bad_quotes": 1, "required": 1})
+    assert rejected == [(3, "bad_quotes"), (4, "required")]
+
+
+def test_told_to_stop_it_ends_between_two_portions_and_knows_where(tmp_path: Path) -> None:
+    rows, log = items(*(f"a{n}@example.com" for n in range(10))), Log()
+    rooms: Iterator[int] = iter([4, 0])
+    log.room = lambda: next(rooms)  # type: ignore[method-assign]
+    assert run(tmp_path / "rows", log, rows)[0].sent == 4
+    assert run(tmp_path / "rows", Log(), rows)[0] == Counts(read=10, sent=6, known=4)
+
+
+def first(item: Item, of: Terms, nth: int = 1) -> dict[str, object]:
+    accepted = submission(item, nth, of, NOW)
+    return accepted.events[0].data.model_dump(exclude_none=True)  # type: ignore[union-attr]
+
+
+def test_what_the_list_says_counts_where_the_row_does_not() -> None:
+    source = listed_source(FAIR, {"Correo": "email"}, "autumn", "fair")
+    of = terms(source=source, fields={"Correo": "email", "Notas": "-"}, defaults={"country": "PT", "product": "crm"})
+    lead = first(Item(2, (), {"Correo": "a@example.com", "Notas": "x", "país": "ES", "Talla": "M"}, "{}"), of)
+    assert (lead["contact"]["country"], lead["product"], lead["answers"]) == ("ES", "crm", {"Talla": "M"})  # type: ignore[index]
+    assert lead["origin"] == {"source": "fair", "origin_type": "net", "channel": "fair", "campaign": "autumn",
+                              "list_name": "fair 2026"}  # fmt: skip
+
+
+def test_each_row_carries_its_share_of_the_lists_cost() -> None:
+    lead = first(Item(2, (), {"email": "a@example.com"}, "{}"), terms(cost=250 / 3, currency="EUR"))
+    assert (lead["cost"], lead["currency"]) == (250 / 3, "EUR")
+
+
+def test_a_row_with_its_senders_own_id_keeps_it_in_every_list() -> None:
+    item = Item(2, (), {"email": "a@example.com"}, "{}", key="adf|portal|1")
+    assert first(item, terms("one"))["cause_id"] == first(item, terms("two"), nth=2)["cause_id"]
+
+
+@pytest.mark.parametrize(
+    ("what", "content", "event_type"),
+    [("activities", {"Correo": "a@example.com", "Evento": "visit", "Stand": "4"}, "activity.received"),
+     ("consents", {"Correo": "a@example.com", "Tipo": "withdrawn"}, "consent.withdrawn"),
+     ("outcomes", {"Lead": "l1", "Tipo": "lead.won", "Importe": "100"}, "lead.won")],
+)  # fmt: skip
+def test_other_reports_come_as_lists_too(what: str, content: dict[str, str], event_type: str) -> None:
+    names = {"Correo": "email", "Evento": "activity", "Tipo": "type", "Lead": "lead_id", "Importe": "value"}
+    source = FAIR.model_copy(update={"destination": "crm"})
+    accepted = submission(Item(2, (), content, "{}"), 1, terms(source=source, what=what, fields=names), NOW)
+    assert accepted.events[0].type == event_type  # type: ignore[union-attr]
+    if what == "activities":
+        assert accepted.events[0].data.properties == {"Stand": "4"}  # type: ignore[union-attr]
+
+
+def job(name: str, state: str = "running") -> Job:
+    return Job(
+        name=name, file="/x", source="fair", what="leads", list_name="x", state=state, started_at=NOW, updated_at=NOW
+    )  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "list_name", ["../../etc", "/etc/passwd", "..", "", "a\x00b", "ñ" * 500, "=cmd|' /C'!A0", "CON"]
+)
+def test_no_name_of_a_list_leads_out_of_the_folder_of_jobs(tmp_path: Path, list_name: str) -> None:
+    folder = job(job_name("fair", "leads", list_name)).folder(tmp_path)
+    assert folder.resolve().parent == jobs_folder(tmp_path).resolve()
+    assert read_job(tmp_path, list_name) is None
+
+
+def test_lists_that_look_alike_have_jobs_of_their_own() -> None:
+    assert len({job_name("fair", "leads", name) for name in ("Feria 1", "feria-1", "feria 1")}) == 3
+
+
+def test_a_job_that_was_killed_is_shown_as_paused_and_one_that_runs_is_not_begun_twice(tmp_path: Path) -> None:
+    for name in ("killed", "live"):
+        job(name).folder(tmp_path).mkdir(parents=True)
+        write_job(tmp_path, job(name))
+    with held(job("live").folder(tmp_path)):
+        assert {j.name: j.state for j in all_jobs(tmp_path)} == {"killed": "paused", "live": "running"}
+        with pytest.raises(FileRefused, match="being imported"), held(job("live").folder(tmp_path)):
+            pass
+    assert {j.name: j.state for j in all_jobs(tmp_path)} == {"killed": "paused", "live": "paused"}
+
+
+@dataclass
+class Behind:
+    """A reader that is as far behind as it is told, one look after the other."""
+
+    looks: list[int]
+
+    def records(self) -> int:
+        return self.looks.pop(0)
+
+
+def test_it_waits_until_the_readers_are_near_and_is_never_further_ahead_than_it_may_be() -> None:
+    outlet = PacedOutlet(Sink(), Behind([AHEAD, 250, AHEAD - 100, 0]), lambda: False, lambda _: None)
+    assert [outlet.room(), outlet.room()] == [100, AHEAD]
+    assert PacedOutlet(Sink(), Behind([]), lambda: True, lambda _: None).room() == 0
+
+
+@dataclass
+class Sink:
+    """A producer whose broker is away for the first calls."""
+
+    away: int = 0
+    taken: list[int] = field(default_factory=list)
+
+    def publish(self, messages: Sequence[Message], may_send: object) -> None:
+        if self.away:
+            self.away -= 1
+            raise Unavailable("away")
+        self.taken.append(len(messages))
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def test_what_the_broker_did_not_acknowledge_goes_again() -> None:
+    sink = Sink(away=1)
+    PacedOutlet(sink, Behind([]), lambda: False, lambda _: None).publish([Message("t", b"", b"", ())])
+    assert sink.taken == [1]
