@@ -67,9 +67,14 @@ def refusal(result: Refused) -> Problem:
 
 def batch_response(results: Sequence[Accepted | Refused]) -> Response:
     """What became of each item of a batch; the batch itself is a success."""
+    return json_response(200, batch_content(results))
+
+
+def batch_content(results: Sequence[Accepted | Refused]) -> dict[str, Any]:
+    """How many items were taken, how many not, and what became of each."""
     lines = [_line(index, result) for index, result in enumerate(results)]
     accepted = sum(isinstance(result, Accepted) for result in results)
-    return json_response(200, {"accepted": accepted, "rejected": len(results) - accepted, "results": lines})
+    return {"accepted": accepted, "rejected": len(results) - accepted, "results": lines}
 
 
 def _line(index: int, result: Accepted | Refused) -> dict[str, Any]:

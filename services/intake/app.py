@@ -19,11 +19,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from services.intake import openapi, unsubscribe
 from services.intake.answers import FAILED, UNAUTHORIZED, UNAVAILABLE, Problem, json_response, problem_response
 from services.intake.arrival import Reader
-from services.intake.deliver import PREFIX, address, deliver, known_source
+from services.intake.deliver import PREFIX, address, deliver, known_source, taken
 from services.intake.receive import Intake, authenticated, message, take
 from services.intake.reports import read_activity, read_consent, read_outcome, read_result
 from services.intake.sources.protocols import PROTOCOLS
 from services.intake.submission import read_lead
+from services.intake.write_key import PATHS, read_keyed
 from services.runtime.errors import Unavailable
 from services.runtime.metrics import INTAKE_DURATION, INTAKE_REQUESTS, REGISTRY
 
@@ -48,6 +49,7 @@ def build_app(intake: Intake) -> ASGIApp:
     Posts to `/v1/` go straight to their reader: routing and middleware would cost more than reading a lead does.
     """
     posted = {f"/v1/{name}": _posted(intake, name, reader) for name, reader in READERS.items()}
+    posted |= dict.fromkeys(PATHS, _tracked(intake))
     others, delivered = _others(intake), _delivered(intake)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,6 +97,26 @@ def _delivered(intake: Intake) -> ASGIApp:
 
         response = await _answered("in", answer)
         _count(source.name if source else "unknown", response.status_code, time.perf_counter() - began)
+        await response(scope, receive, send)
+
+    return app
+
+
+def _tracked(intake: Intake) -> ASGIApp:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        source = "unknown"
+
+        async def answer() -> Response:
+            nonlocal source
+            found = await read_keyed(intake, scope, receive)
+            if isinstance(found, Problem):
+                return problem_response(found)
+            source = found[0].name
+            return await taken(intake, found[0], PROTOCOLS["segment"], found[1])
+
+        response = await _answered("tracked", answer)
+        _count(source, response.status_code, time.perf_counter() - began)
         await response(scope, receive, send)
 
     return app
@@ -178,6 +200,6 @@ async def _metrics(_request: Request) -> Response:
 
 async def _no_route(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    if status == 405 or request.url.path in {f"/v1/{name}" for name in READERS}:
+    if status == 405 or request.url.path in {*PATHS, *(f"/v1/{name}" for name in READERS)}:
         return problem_response(_WRONG_METHOD)
     return problem_response(_NOT_FOUND if status == 404 else FAILED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -86,10 +86,15 @@ async def deliver(
         return problem_response(body)
     if (problem := _unproved(intake, source, where, scope, headers, body)) is not None:
         return problem_response(problem)
-    content = await opened(headers, body)
-    if isinstance(content, Problem):
-        return problem_response(content)
-    delivery = Delivery(where.rest, query, headers, content, intake.now())
+    return await taken(intake, source, protocol, Delivery(where.rest, query, headers, body, intake.now()))
+
+
+async def taken(intake: Intake, source: Source, protocol: Protocol, delivery: Delivery) -> Response:
+    """Open what its source has proved to be its own, read, publish, answer. Raises `Unavailable` as `deliver`."""
+    body = await opened(delivery.headers, delivery.body)
+    if isinstance(body, Problem):
+        return problem_response(body)
+    delivery = replace(delivery, body=body)
     unpacked = await _unpacked(protocol, delivery, source)
     if isinstance(unpacked, Problem):
         return problem_response(unpacked)

@@ -57,9 +57,9 @@ class Ambiguous:
     key: str
 
 
-def parse_json(body: bytes) -> Any | Unparsed:
-    """The JSON value, or why there is none. An item (of the array, of `leads`) may be `Ambiguous`."""
-    return _parse(body, _items)
+def parse_json(body: bytes, listed: str = "leads") -> Any | Unparsed:
+    """The JSON value, or why there is none. An item (of the array, of the list under `listed`) may be `Ambiguous`."""
+    return _parse(body, lambda content: _items(content, listed))
 
 
 def parse_item(body: bytes) -> Any | Unparsed:
@@ -141,11 +141,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | Ambiguous:
     return content
 
 
-def _items(content: Any) -> Any:
+def _items(content: Any, listed: str) -> Any:
     if isinstance(content, list):
         return [_item(item) for item in content]
-    if isinstance(content, dict) and isinstance(content.get("leads"), list):
-        return {**content, "leads": [_item(item) for item in content["leads"]]}
+    if isinstance(content, dict) and isinstance(content.get(listed), list):
+        return {**content, listed: [_item(item) for item in content[listed]]}
     return _item(content)
 
 

@@ -29,22 +29,28 @@ _CONSENTS = {
 }
 _MOST_MONEY = 1e12
 _NO_ADDRESS = refused("email", "required", "email or phone is required and must be a plausible one")
+_NOBODY = refused("email", "required", "a plausible email or phone, or else an anonymous_id, is required")
 
 
 def read_activity(arrival: Arrival) -> Accepted | Refused:
-    """Something a person did, known by e-mail or phone: {email | phone, activity, subject, properties, occurred_at}."""
+    """Something a person did: {email | phone | anonymous_id, activity, subject, properties, occurred_at}.
+
+    Who is known to the source's `anonymous_id` alone is a stranger: one identity hash a source and id.
+    """
     values = _texts(arrival.content)
     what, email, phone = values.get("activity") or values.get("event"), *_addresses(arrival, values)
     if not what:
         return refused("activity", "required", "activity is required: what the person did, such as page_view or call")
-    if not email and not phone:
-        return _NO_ADDRESS
+    stranger = values.get("anonymous_id")
+    if not email and not phone and not stranger:
+        return _NOBODY
     event_id = arrival_id(arrival, "activity")
     folded = fold_email(email) if email else None
     properties = arrival.content.get("properties")
     event = ActivityReceived(
         **_common(arrival, event_id), source=arrival.source.name, activity=what,
-        identity=identity_hash(arrival.secret, folded, phone, event_id), subject=values.get("subject"),
+        identity=identity_hash(arrival.secret, folded, phone, f"{arrival.source.name}|{stranger}"),
+        subject=values.get("subject"),
         properties=_properties(properties) if isinstance(properties, dict) else {}, retracts=values.get("retracts"),
     )  # fmt: skip
     event_type = "activity.retracted" if event.retracts else "activity.received"

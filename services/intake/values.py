@@ -64,15 +64,20 @@ def _only_groups(digits: str) -> bool:
 
 def moment(written: str | None, latest: datetime) -> datetime:
     """ISO 8601 text or a Unix time in seconds or milliseconds; `latest` where it is unreadable or lies after it."""
+    read = read_moment(written)
+    return latest if read is None else min(read, latest)
+
+
+def read_moment(written: str | None) -> datetime | None:
+    """The moment a text names, in UTC; None where it names none."""
     if not written:
-        return latest
+        return None
     try:
         if written.replace(".", "", 1).isdecimal():
             number = float(written)
             read = datetime.fromtimestamp(number / 1000 if number > _EPOCH_MS else number, UTC)
         else:
             read = datetime.fromisoformat(written)
-        read = read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+        return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
     except (ValueError, OverflowError, OSError):
-        return latest
-    return min(read, latest)
+        return None

@@ -31,13 +31,19 @@ def mapped(content: Mapping[str, Any], source: Source) -> dict[str, Any]:
     paths = {path: ours for path, ours in (*source.fields.items(), (source.test_field, "is_test")) if path}
     found: dict[str, Any] = {}
     for path, ours in paths.items():
-        if (value := _plain(at(spread, path))) is not None:
+        if (value := plain(at(spread, path))) is not None:
             found[path if ours in found else ours] = value
     left_out = {*paths, source.id_field}
     for name, value in _leaves(spread):
         if name not in left_out and name not in found and not any(fnmatchcase(name, one) for one in source.drop):
             found[name] = value
     return source.defaults | found | source.constants
+
+
+def by_map(content: Mapping[str, Any], source: Source) -> Mapping[str, Any]:
+    """The item's fields by the source's map where it has one, else as they came."""
+    has_map = source.fields or source.pairs or source.json_fields or source.constants or source.defaults or source.drop
+    return mapped(content, source) if has_map else content
 
 
 def key_of(content: Mapping[str, Any], source: Source) -> str | None:
@@ -58,7 +64,7 @@ def _spread(listed: Any, pairs: Pairs) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for one in listed[:_MOST_PAIRS] if isinstance(listed, list) else ():
         name = next((text(at(one, path)) for path in pairs.name if at(one, path) is not None), None)
-        value = next((v for path in pairs.value if (v := _plain(at(one, _placed(path, one)))) is not None), None)
+        value = next((v for path in pairs.value if (v := plain(at(one, _placed(path, one)))) is not None), None)
         if name and value is not None:
             found.setdefault(name, value)
     return found
@@ -69,7 +75,7 @@ def _placed(path: str, one: Any) -> str:
     return path.replace("{type}", str(one.get("type", ""))) if "{type}" in path and isinstance(one, dict) else path
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A scalar; of a list its only value, or all joined; of anything else nothing."""
     if isinstance(value, list):
         scalars = [one for one in value if is_scalar(one) and one is not None]

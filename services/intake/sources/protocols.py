@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from services.intake.sources import plain
+from services.intake.sources import plain, segment
 from services.intake.sources.protocol import Protocol
 
 PROTOCOLS: Mapping[str, Protocol] = {
     "plain": Protocol(plain.unpack),
+    "segment": Protocol(segment.unpack, answer=segment.answer),
 }
