@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from services.intake.arrival import Accepted, Arrival, Reader, Refused, ambiguous
 from services.intake.parse import Ambiguous, Unparsed, parse_item
+from services.intake.reports import read_activity
 from services.intake.rules import SOURCE_TOPIC
+from services.intake.sources import cloudevents
+from services.intake.sources.mapping import by_map, key_of
+from services.intake.sources.protocol import Item, Kind
 from services.intake.sources.source import Source
 from services.intake.submission import read_lead
 from services.runtime.verdict import Context, Dead, Emit, Incoming, Verdict
 
 _LARGEST = 262_144
+_READERS: Mapping[Kind, Reader] = {"lead": read_lead, "activity": read_activity}
 
 
 def decide(event: Incoming, secret: str, context: Context) -> Verdict:
@@ -26,9 +34,19 @@ def decide(event: Incoming, secret: str, context: Context) -> Verdict:
         return _refusal(ambiguous(content))
     if not isinstance(content, dict):
         return Dead("not_an_object", "the record's value must be one JSON object")
+    item = _item(event, content, source)
+    if isinstance(item, Refused):
+        return _refusal(item)
+    arrival = Arrival(source, item.content, item.raw, item.key, event.timestamp, context.now, secret)
+    return _verdict(_READERS[item.kind], arrival)
+
+
+def _item(event: Incoming, content: dict[str, Any], source: Source) -> Item | Refused:
+    """The record as its source's protocol and map read it, under the id that it would have by HTTP."""
     raw = event.body.decode()
-    arrival = Arrival(source, content, raw, event.id, event.timestamp, context.now, secret)
-    return _verdict(read_lead, arrival)
+    if source.protocol == "cloudevents":
+        return cloudevents.read({"id": event.id, "source": event.source, "type": event.type}, content, raw, source)
+    return Item("lead", by_map(content, source), raw, key_of(content, source) or event.id)
 
 
 def _source(topic: str, context: Context) -> Source | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from services.intake.sources import plain, segment
+from services.intake.sources import cloudevents, plain, segment
 from services.intake.sources.protocol import Protocol
 
 PROTOCOLS: Mapping[str, Protocol] = {
+    "cloudevents": Protocol(cloudevents.unpack),
     "plain": Protocol(plain.unpack),
     "segment": Protocol(segment.unpack, answer=segment.answer),
 }
