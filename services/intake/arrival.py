@@ -17,7 +17,10 @@ from services.runtime.verdict import Outgoing
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One item from one source. `raw` is its text as sent; `key` names it where the sender gave it a name beside it."""
+    """One item from one source. `raw` is its text as sent; `key` names it where the sender gave it a name beside it.
+
+    `compared` is what must be the same when the item comes again, where that is not the whole of `raw`.
+    """
 
     source: Source
     content: Mapping[str, Any]
@@ -26,6 +29,7 @@ class Arrival:
     received_at: datetime
     recorded_at: datetime
     secret: str
+    compared: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +79,8 @@ def own_key(arrival: Arrival) -> str | None:
 
 
 def body_hash(arrival: Arrival) -> str:
-    """SHA-256 of the item as sent, in hex."""
-    return sha256(arrival.raw.encode()).hexdigest()
+    """SHA-256 of the item as sent, or of what is compared of it, in hex."""
+    return sha256((arrival.raw if arrival.compared is None else arrival.compared).encode()).hexdigest()
 
 
 def arrival_id(arrival: Arrival, kind: str) -> str:

@@ -15,6 +15,7 @@ from services.intake import keys
 from services.intake.answers import UNAUTHORIZED, Problem, batch_response, problem_response, refusal, single_response
 from services.intake.arrival import Accepted, Arrival, Reader, Refused, refused
 from services.intake.body import MOST_ITEM_BYTES, opened, read_body
+from services.intake.notices import read_notice
 from services.intake.receive import Intake, published, read_one
 from services.intake.reports import read_activity, read_consent, read_outcome, read_result
 from services.intake.sources.protocol import Delivery, Item, Kind, Protocol, Unpacked
@@ -28,6 +29,7 @@ _ITEMS_AT_ONCE = 50  # then others get their turn on the loop
 _MOST_PARAMETERS = 500
 _READERS: Mapping[Kind, tuple[str, Reader]] = {
     "lead": ("leads", read_lead),
+    "notice": ("leads", read_notice),
     "activity": ("activities", read_activity),
     "consent": ("consents", read_consent),
     "outcome": ("outcomes", read_outcome),
@@ -158,7 +160,8 @@ def _read(intake: Intake, source: Source, delivery: Delivery, item: Item, key: s
     if accepts not in source.accepts:
         return refused("", "forbidden", f"this source may not send {accepts}; it may send {', '.join(source.accepts)}")
     at = delivery.received_at
-    return read_one(reader, Arrival(source, item.content, item.raw, item.key or key, at, at, intake.secret))
+    own = item.key or key
+    return read_one(reader, Arrival(source, item.content, item.raw, own, at, at, intake.secret, item.compared))
 
 
 def _key(headers: Mapping[str, str]) -> str | None:

@@ -36,6 +36,7 @@ def read_activity(arrival: Arrival) -> Accepted | Refused:
     """Something a person did: {email | phone | anonymous_id, activity, subject, properties, occurred_at}.
 
     Who is known to the source's `anonymous_id` alone is a stranger: one identity hash a source and id.
+    An address that the person had before (`former_email`) is told as its identity hash, the property `former_identity`.
     """
     values = _texts(arrival.content)
     what, email, phone = values.get("activity") or values.get("event"), *_addresses(arrival, values)
@@ -46,12 +47,12 @@ def read_activity(arrival: Arrival) -> Accepted | Refused:
         return _NOBODY
     event_id = arrival_id(arrival, "activity")
     folded = fold_email(email) if email else None
-    properties = arrival.content.get("properties")
     event = ActivityReceived(
         **_common(arrival, event_id), source=arrival.source.name, activity=what,
         identity=identity_hash(arrival.secret, folded, phone, f"{arrival.source.name}|{stranger}"),
         subject=values.get("subject"),
-        properties=_properties(properties) if isinstance(properties, dict) else {}, retracts=values.get("retracts"),
+        properties=_properties(arrival.content.get("properties")) | _former(arrival, values.get("former_email")),
+        retracts=values.get("retracts"),
     )  # fmt: skip
     event_type = "activity.retracted" if event.retracts else "activity.received"
     return _accepted(ACTIVITIES_RECEIVED, event_type, event.identity, event_id, event)
@@ -149,7 +150,14 @@ def _addresses(arrival: Arrival, values: Mapping[str, str]) -> tuple[str | None,
     return normalise.email(values.get("email"))[0], normalise.phone(values.get("phone"), region)[0]
 
 
-def _properties(given: Mapping[str, Any]) -> dict[str, str]:
+def _former(arrival: Arrival, written: str | None) -> dict[str, str]:
+    email = normalise.email(written)[0]
+    return {"former_identity": identity_hash(arrival.secret, fold_email(email), None, "")} if email else {}
+
+
+def _properties(given: Any) -> dict[str, str]:
+    if not isinstance(given, dict):
+        return {}
     flat = ((text(name, 100), text(value, 500)) for name, value in list(given.items())[:50] if is_scalar(value))
     return {name: value for name, value in flat if name and value}
 

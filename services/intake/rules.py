@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import model_validator
 
 from services.intake.sources.presets import with_preset
+from services.intake.sources.protocols import PROTOCOLS
 from services.intake.sources.source import Rules, Source
 
 
@@ -29,6 +30,14 @@ class SourceRules(Rules):
             n: {**with_preset(s or {}), "name": n} if isinstance(s, dict | None) else s for n, s in sources.items()
         }
         return {**book, "sources": named}
+
+    @model_validator(mode="after")
+    def _known_protocols(self) -> SourceRules:
+        unknown = {source.protocol for source in self.sources.values()} - PROTOCOLS.keys()
+        if unknown:
+            said = f"no such protocol: {', '.join(sorted(unknown))}; the protocols are {', '.join(PROTOCOLS)}"
+            raise ValueError(said)
+        return self
 
     @model_validator(mode="after")
     def _prefixes_differ(self) -> SourceRules:

@@ -52,15 +52,16 @@ class Desk:
 
     def call(self, method: str, path: str, **request: Any) -> httpx.Response:
         book = Book("sources-1", SourceRules.model_validate({"sources": self.sources}))
-        app = build_app(
-            Intake(self, lambda: book, SECRET, lambda: self.now, lambda name, _: self.secrets.get(name, ()), URL)
-        )
+        app = build_app(Intake(self, lambda: book, SECRET, lambda: self.now, self.secrets_of, URL))
 
         async def run() -> httpx.Response:
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=URL) as client:
                 return await client.request(method, path, **request)
 
         return asyncio.run(run())
+
+    def secrets_of(self, source: str, part: str) -> Sequence[str]:
+        return self.secrets.get(source if part == "secret" else f"{source}/{part}", ())
 
     def post(self, path: str, content: Any, **headers: str) -> httpx.Response:
         body = content if isinstance(content, bytes) else json.dumps(content).encode()

@@ -30,12 +30,16 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing in a delivery. `content` is what its reader gets, `raw` its text as sent, `key` its sender's own id."""
+    """One thing in a delivery. `content` is what its reader gets, `raw` its text as sent, `key` its sender's own id.
+
+    `compared` is what must be the same when the item comes again under its key, where that is not all of `raw`.
+    """
 
     kind: Kind
     content: Mapping[str, Any]
     raw: str
     key: str | None = None
+    compared: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from services.intake.sources import cloudevents, plain, segment
+from services.intake.sources import calendly, hubspot, linkedin, mailchimp, meta, plain, segment
 from services.intake.sources.protocol import Protocol
 
 PROTOCOLS: Mapping[str, Protocol] = {
     "cloudevents": Protocol(cloudevents.unpack),
     "plain": Protocol(plain.unpack),
+    "calendly": Protocol(calendly.unpack),
+    "hubspot": Protocol(hubspot.unpack),
+    "linkedin": Protocol(linkedin.unpack, linkedin.handshake),
+    "mailchimp": Protocol(mailchimp.unpack, mailchimp.handshake),
+    "meta": Protocol(meta.unpack, meta.handshake),
     "segment": Protocol(segment.unpack, answer=segment.answer),
 }
