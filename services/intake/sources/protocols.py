@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from services.intake.sources import cloudevents, plain, segment
-from services.intake.sources import calendly, hubspot, linkedin, mailchimp, meta, plain, segment
+from services.intake.sources import calendly, cloudevents, hubspot, linkedin, mailchimp, meta, plain, segment
 from services.intake.sources.protocol import Protocol
 
 PROTOCOLS: Mapping[str, Protocol] = {
-    "cloudevents": Protocol(cloudevents.unpack),
-    "plain": Protocol(plain.unpack),
     "calendly": Protocol(calendly.unpack),
+    "cloudevents": Protocol(cloudevents.unpack),
     "hubspot": Protocol(hubspot.unpack),
     "linkedin": Protocol(linkedin.unpack, linkedin.handshake),
     "mailchimp": Protocol(mailchimp.unpack, mailchimp.handshake),
     "meta": Protocol(meta.unpack, meta.handshake),
+    "plain": Protocol(plain.unpack),
     "segment": Protocol(segment.unpack, answer=segment.answer),
 }
