@@ -24,6 +24,12 @@ class IntakeSettings(RuntimeSettings):
         default="", examples=["partner.example.com,127.0.0.1:8080,10.1.0.0/16"],
         description="Hosts (host[:port]) and networks that sources' APIs may lie in beyond public addresses by https",
     )  # fmt: skip
+    hydrate_timeout_s: float = Field(
+        default=10.0, gt=0, le=60, description="Longest wait for one answer of a source's API, seconds"
+    )
+    hydrate_lease_s: float = Field(
+        default=60.0, gt=0, le=3600, description="How long a claimed lead is ours alone to be read, seconds"
+    )
 
     @field_validator("outbound_allow")
     @classmethod

@@ -1,19 +1,16 @@
-"""The engine worker for sources of kind `kafka`: `python -m services.intake.stream`."""
+"""Intake's engine worker, for sources of kind `kafka` and for hydrate: `python -m services.intake.stream`."""
 
 from __future__ import annotations
 
 from services.intake.service import build
 from services.intake.settings import IntakeSettings
-from services.runtime.errors import SettingsInvalid
 from services.runtime.main import run
 
 
 def main() -> None:
     """Run until told to stop."""
     settings = IntakeSettings()
-    if not settings.source_names():
-        raise SettingsInvalid("CAUDAL_SOURCES names no source of kind kafka; without one there is nothing to read here")
-    run(build(settings), settings, migrations=("services.runtime",))
+    run(build(settings), settings, migrations=("services.runtime", "services.intake"))
 
 
 if __name__ == "__main__":

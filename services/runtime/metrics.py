@@ -43,3 +43,9 @@ CLOCK_FAILURES = Counter(
 CLOCK_PUT_OFF = Counter(
     "caudal_clock_put_off_total", "Due rows and calls that failed alone and were put off.", ["stage", "clock"],
     registry=REGISTRY)  # fmt: skip
+HYDRATE_BACKLOG = Gauge(
+    "caudal_hydrate_backlog_records", "Leads told by id that are not read from their source yet.", ["source"],
+    registry=REGISTRY)  # fmt: skip
+HYDRATE_OLDEST = Gauge(
+    "caudal_hydrate_oldest_age_seconds", "How long the oldest of them waits.", ["source"], registry=REGISTRY
+)
