@@ -78,6 +78,20 @@ SUBSCRIBER = {
 }  # fmt: skip
 
 
+def adf(*prospects: str) -> bytes:
+    """A document as portals write it, which is no well-formed XML."""
+    return f'<?ADF VERSION "1.0"?>\n<?xml version="1.0"?>\n<adf>{"".join(prospects)}</adf>'.encode()
+
+
+def prospect(number: str = "L-1", status: str = "new", date: str = "2026-03-01T08:47:50", name: str = "Ana") -> str:
+    """One prospect."""
+    return f"""<prospect status="{status}"><id sequence=1 source="portal">{number}</id><requestdate>{date}</requestdate>
+<vehicle interest="buy" status="used"><year>2024</year><make>Example</make><model>Uno</model></vehicle>
+<customer><contact><name part="first">{name}</name><name part="last">Example & Sons</name>
+<email>ana@example.org</email><phone type="mobile">+34 600 000 012</phone></contact>
+<comments>Is it still there?</comments></customer><vendor><vendorname>Sample Cars</vendorname></vendor></prospect>"""
+
+
 def encoded(body: Body) -> bytes:
     """The bytes as sent: everything beyond ASCII escaped, as Meta does."""
     return body if isinstance(body, bytes) else json.dumps(body).encode()

@@ -1,7 +1,7 @@
 """Platforms that have protocols of their own: handshakes, notices, bookings, subscribers, car leads."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -23,12 +23,14 @@ from tests.webhook_clients import (
     INVITEE,
     SUBSCRIBER,
     Body,
+    adf,
     calendly,
     encoded,
     hubspot,
     linkedin,
     mailchimp,
     meta,
+    prospect,
     signed,
 )
 from tests.webhook_clients import SECRET as SIGNING
@@ -36,7 +38,7 @@ from tests.webhook_clients import SECRET as SIGNING
 SIGNED = ("meta", "linkedin", "hubspot", "calendly")
 SENT: dict[str, Body] = {
     "meta": meta("1459"), "linkedin": linkedin(), "hubspot": [hubspot()], "calendly": calendly(),
-    "mailchimp": mailchimp(**SUBSCRIBER),
+    "mailchimp": mailchimp(**SUBSCRIBER), "adf": adf(prospect()),
 }  # fmt: skip
 CODE = "890e4665-4dfe-4ab1-b689-ed553bceeed0"
 TOPICS = {
@@ -129,7 +131,7 @@ def test_a_signed_time_counts_five_minutes_both_ways(preset: str, seconds: int, 
 @pytest.mark.parametrize("preset", SENT)
 def test_bytes_that_are_no_notification_are_refused_and_harm_nobody(preset: str) -> None:
     at = desk(preset)
-    for body in (b"", b"7", b"null", b'"x"', b"[]", b"{}", b"[[[]]]", b"{" * 999, b"\x00", b"\xff\xfe", b"<x>"):
+    for body in (b"", b"7", b"null", b'"x"', b"[]", b"{}", b"[[[]]]", b"{" * 999, b"\x00", b"\xff\xfe", b"<adf>"):
         answer = send(at, body)
         assert answer.status_code in (200, 400, 422), body
         assert answer.status_code != 200 or answer.json()["accepted"] == 0
@@ -412,3 +414,55 @@ def test_brackets_that_contradict_each_other_or_never_end_harm_nobody() -> None:
     assert send(at, urlencode(odd).encode()).json()["rejected"] == 1
     assert send(at, urlencode([*odd[:1], *odd[2:], ("data[merges]", "x")]).encode()).json()["accepted"] == 1
     assert at.leads()[0].contact.email == "a@example.org"
+
+
+# ADF
+
+
+def test_every_prospect_of_a_document_is_a_lead() -> None:
+    at = desk("adf")
+    answer = send(at, adf(prospect("L-1"), prospect("L-2", name="Rosa")))
+    assert (answer.status_code, answer.json()["accepted"]) == (200, 2)
+    first, second = at.leads()
+    assert (first.contact.full_name, first.contact.phone, first.product, first.message) == (
+        "Ana Example & Sons", "+34600000012", "2024 Example Uno", "Is it still there?")  # fmt: skip
+    assert second.contact.given_name == "Rosa"
+    assert first.occurred_at.isoformat() == "2026-03-01T08:47:50+00:00"
+
+
+def test_a_prospect_sent_again_as_resend_is_the_same_lead_with_the_same_body() -> None:
+    at = desk("adf")
+    send(at, adf(prospect()))
+    send(at, adf(prospect(status="resend", date="2026-03-02T1:00:00")))
+    send(at, adf(prospect(name="Somebody else")))
+    first, again, other = at.leads()
+    assert (first.cause_id, first.body_hash) == (again.cause_id, again.body_hash)
+    assert (first.cause_id, first.body_hash) != (other.cause_id, other.body_hash)
+
+
+@pytest.mark.parametrize("label", ["application/x-adf+xml", "text/xml", "text/plain", "application/json", ""])
+def test_the_media_type_of_adf_does_not_matter(label: str) -> None:
+    at = desk("adf")
+    assert send(at, adf(prospect()), content_type=label).json()["status"] == "accepted"
+
+
+@pytest.mark.parametrize("coded", [
+    lambda text: text.encode(), lambda text: b"\xef\xbb\xbf" + text.encode(), lambda text: text.encode("utf-16"),
+    lambda text: text.encode("cp1252"), lambda text: text.replace("=x", '="ISO-8859-1"').encode("latin-1"),
+    lambda text: text.replace("Ñ", "Ñ\x00").encode(), lambda text: urlencode({"adf": text}).encode(),
+])  # fmt: skip
+def test_adf_is_read_in_every_encoding_that_is_sent(coded: Callable[[str], bytes]) -> None:
+    at = desk("adf")
+    text = '<?xml version="1.0" encoding=x?>' + adf(prospect(name="Íñigo Ñ")).decode()
+    label = "application/x-www-form-urlencoded" if coded(text).startswith(b"adf=") else "text/xml"
+    send(at, coded(text), content_type=label)
+    assert at.leads()[0].contact.given_name == "Íñigo Ñ"
+
+
+def test_no_entity_is_resolved_and_a_body_without_prospect_is_refused_in_words() -> None:
+    at = desk("adf")
+    bomb = '<!DOCTYPE adf [<!ENTITY a SYSTEM "file:///etc/hostname">]>'
+    send(at, bomb.encode() + adf(prospect(name="&a;")))
+    assert at.leads()[0].contact.given_name in (None, "&a;")
+    answer = send(at, b"<adf></adf>")
+    assert (answer.status_code, answer.json()["code"]) == (422, "no_prospect")

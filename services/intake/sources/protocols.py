@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from services.intake.sources import calendly, cloudevents, hubspot, linkedin, mailchimp, meta, plain, segment
+from services.intake.sources import adf_http, calendly, cloudevents, hubspot, linkedin, mailchimp, meta, plain, segment
 from services.intake.sources.protocol import Protocol
 
 PROTOCOLS: Mapping[str, Protocol] = {
+    "adf": Protocol(adf_http.unpack),
     "calendly": Protocol(calendly.unpack),
     "cloudevents": Protocol(cloudevents.unpack),
     "hubspot": Protocol(hubspot.unpack),
