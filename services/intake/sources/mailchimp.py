@@ -17,7 +17,6 @@ from services.intake.sources.protocol import Delivery, Item, Unpacked
 from services.intake.sources.source import Source
 from services.intake.values import text
 
-_MOST_LEVELS = 5
 _CONSENT = {"channel": "email", "purpose": "marketing", "granted": True}
 
 
@@ -34,7 +33,7 @@ def unpack(delivery: Delivery, source: Source) -> Unpacked | Problem:
     content, raw = read
     if not isinstance(content, dict):
         return all_answered((no_object(content, ""),), source)
-    return all_answered(_items(_nested(content), raw, source), source)
+    return all_answered(_items(content, raw, source), source)
 
 
 def _items(content: Mapping[str, Any], raw: str, source: Source) -> Iterator[Item | Refused]:
@@ -81,16 +80,3 @@ def _key(content: Mapping[str, Any], data: Mapping[str, Any], raw: str) -> str:
     """List, member and moment, since a member may come, go and come again; else the body itself."""
     parts = [text(data.get("list_id")), text(data.get("id")), text(content.get("fired_at"))]
     return "|".join(filter(None, parts)) if all(parts) else sha256(raw.encode()).hexdigest()
-
-
-def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """`data[merges][EMAIL]` as nested objects; a name that contradicts an earlier one is passed over."""
-    found: dict[str, Any] = {}
-    for name, value in flat.items():
-        first, *rest = name.replace("]", "").split("[", _MOST_LEVELS)
-        place = found
-        for step in (first, *rest)[:-1]:
-            inner = place.setdefault(step, {})
-            place = inner if isinstance(inner, dict) else {}
-        place.setdefault((first, *rest)[-1], value)
-    return found
