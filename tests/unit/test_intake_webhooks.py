@@ -82,7 +82,7 @@ def test_every_preset_names_a_protocol_that_there_is() -> None:
 
 
 def test_a_book_with_a_protocol_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(ValueError, match="no such protocol: mata; the protocols are .*plain"):
+    with pytest.raises(ValueError, match="no such protocol: mata; the protocols are"):
         SourceRules.model_validate({"sources": {"place": {"protocol": "mata"}}})
 
 
