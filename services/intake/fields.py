@@ -58,11 +58,24 @@ _BY_NAME = {name: ours for ours, names in FIELDS.items() for name in (ours, *nam
 
 
 @lru_cache(maxsize=4096)
-def canonical(name: str) -> str | None:
-    """Our name of a field, or None: case, accents, spaces, hyphens and a trailing `[]` do not matter."""
+def folded(name: str) -> str:
+    """A name by which senders mean the same: case, accents, spaces, hyphens and a trailing `[]` do not matter."""
     plain = unicodedata.normalize("NFKD", name[:_LONGEST_NAME].strip().lower().removesuffix("[]"))
     plain = "".join(c for c in plain if not unicodedata.combining(c))
-    return _BY_NAME.get(plain.replace("-", "_").replace(" ", "_").replace(".", "_"))
+    return plain.replace("-", "_").replace(" ", "_").replace(".", "_")
+
+
+def canonical(name: str) -> str | None:
+    """Our name of a field, or None, however it is written."""
+    return _BY_NAME.get(folded(name))
+
+
+def canonical_path(name: str) -> str | None:
+    """Our name of a field that may lie in others: `contact.email`, `company.name`."""
+    *outer, last = name.split(".")
+    if not outer or not _CONTAINERS.issuperset(outer):
+        return canonical(name)
+    return canonical(f"{outer[-1]}_{last}") or canonical(last)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ _ORIGIN = tuple(Origin.model_fields.keys() - {"source", "origin_type", "click_id
 def read_lead(arrival: Arrival) -> Accepted | Refused:
     """The submission as `lead.received`, and a `consent.given` for each consent; or what is wrong with it."""
     found = sort_fields(arrival.content, arrival.source.fields)
+    found.answers.pop(arrival.source.redirect_field or "", None)  # for the browser, not about the person
     if arrival.source.allowed:
         found = only(found, arrival.source.allowed)
     faults = _faults(found, arrival.source.required)

@@ -16,9 +16,10 @@ _PAGE = files("services.intake").joinpath("thanks.html").read_text("utf-8")
 
 
 def thanked(source: Source, content: Mapping[str, Any], headers: Mapping[str, str]) -> Response | None:
-    """A redirect or a page for a source whose forms are posted by browsers; None for all others."""
+    """A redirect or a page where the forms of a source, or this one, are posted by browsers; None for all others."""
     if source.redirect_field is None:
-        return None
+        seen = "text/html" in headers.get("accept", "")
+        return Response(_PAGE, 200, None, "text/html; charset=utf-8") if seen else None
     wanted = text(content.get(source.redirect_field), 2000)
     if wanted and allowed(wanted, source.redirect_hosts):
         return Response(b"", 302, {"location": wanted})

@@ -1,49 +1,56 @@
 """From one item as its sender wrote it to flat fields under our names: a source's map, as data.
 
-Order: JSON texts are opened (`json_fields`), lists of pairs are spread (`pairs`), `fields` are looked up by dotted
-path, what is left becomes answers under its dotted name, but for what `drop` names; `constants` count over what was
-sent, `defaults` only where nothing was. What `fields` does not name is recognised by its usual name later.
+Order: the item is spread to one flat object (`json_fields`, `nested`, `lift`, `pairs`); `fields` are looked up in it by
+dotted path, case and accents aside; the others have our name where theirs is a usual one, and are answers under their
+dotted name elsewhere, but for what `drop` names; `constants` count over what was sent, `defaults` only where nothing
+was. The page that a form stands on brings the campaign in its address.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from email.utils import parseaddr
 from fnmatch import fnmatchcase
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
-from services.intake.parse import Ambiguous, Unparsed, parse_item
-from services.intake.sources.paths import at
-from services.intake.sources.source import Pairs, Source
+from services.intake.fields import CLICK_IDS, FIELDS, canonical, canonical_path, folded
+from services.intake.normalise import email
+from services.intake.sources.consents import consents_of
+from services.intake.sources.paths import at, leaves, plain
+from services.intake.sources.source import Source
+from services.intake.sources.spreading import spread
 from services.intake.values import is_scalar, text
 
-_MOST_PAIRS = 500
-_MOST_LEVELS = 20
+_SINGLE = frozenset({"email", "phone"})  # of several the first; of other fields all, joined
+_OF_A_PAGE = ("channel", "campaign", "medium", "term", "content", *CLICK_IDS)
+
+_PARTS = ("fields", "pairs", "json_fields", "constants", "defaults", "drop", "lift", "consents", "underscores")
+"""What a source's map consists of."""
 
 
 def mapped(content: Mapping[str, Any], source: Source) -> dict[str, Any]:
     """The item's fields: ours by our names, all others by their own, dotted."""
-    spread = dict(content)
-    for path in source.json_fields:
-        _open(spread, path)
-    for pairs in source.pairs:
-        spread |= _spread(at(spread, pairs.list), pairs)
-        spread.pop(pairs.list, None)
-    paths = {path: ours for path, ours in (*source.fields.items(), (source.test_field, "is_test")) if path}
+    flat = spread(content, source)
     found: dict[str, Any] = {}
-    for path, ours in paths.items():
-        if (value := plain(at(spread, path))) is not None:
-            found[path if ours in found else ours] = value
-    left_out = {*paths, source.id_field}
-    for name, value in _leaves(spread):
-        if name not in left_out and name not in found and not any(fnmatchcase(name, one) for one in source.drop):
-            found[name] = value
+    used = _by_map(flat, content, source, found)
+    for name, value in leaves({n: v for n, v in flat.items() if n not in used and folded(n) != "consents"}):
+        if name not in used and not _dropped(name, source):
+            _put(found, canonical_path(name), name, value)
+    given = flat.get("consents")
+    told = [one for one in given if isinstance(one, dict)] if isinstance(given, list) else []
+    if told or (told := consents_of(flat, source)):
+        found["consents"] = told
+    _read_address(found)
+    if source.email_by_shape and "email" not in found:
+        _find_email(found)
+    _read_page(found)
     return source.defaults | found | source.constants
 
 
 def by_map(content: Mapping[str, Any], source: Source) -> Mapping[str, Any]:
     """The item's fields by the source's map where it has one, else as they came."""
-    has_map = source.fields or source.pairs or source.json_fields or source.constants or source.defaults or source.drop
-    return mapped(content, source) if has_map else content
+    return mapped(content, source) if any(getattr(source, part) for part in _PARTS) else content
 
 
 def key_of(content: Mapping[str, Any], source: Source) -> str | None:
@@ -52,45 +59,76 @@ def key_of(content: Mapping[str, Any], source: Source) -> str | None:
     return text(value) if is_scalar(value) else None
 
 
-def _open(content: dict[str, Any], name: str) -> None:
-    """Put the object that a text field holds as JSON in place of the text; each list of it by its first value."""
-    opened = parse_item(str(content.get(name, "")).encode())
-    if isinstance(opened, dict) and not isinstance(opened, Unparsed | Ambiguous):
-        content.pop(name)
-        content |= {inner: _first(value) for inner, value in opened.items()}
+def _by_map(flat: Mapping[str, Any], content: Mapping[str, Any], source: Source, found: dict[str, Any]) -> set[str]:
+    """Put what `fields` names; the names that are done with."""
+    written = {folded(name): name for name in flat}
+    used = {name for name in (source.id_field, source.test_field) if name}
+    for path, ours in source.fields.items():
+        name = path if at(flat, path) is not None else written.get(folded(path), path)
+        used.add(name)
+        if ours not in found or not _dropped(name, source):
+            _put(found, ours, name, plain_or_list(at(flat, name)))
+    if source.test_field:
+        _put(found, "is_test", source.test_field, plain(at(content, source.test_field)))
+    return used
 
 
-def _spread(listed: Any, pairs: Pairs) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for one in listed[:_MOST_PAIRS] if isinstance(listed, list) else ():
-        name = next((text(at(one, path)) for path in pairs.name if at(one, path) is not None), None)
-        value = next((v for path in pairs.value if (v := plain(at(one, _placed(path, one)))) is not None), None)
-        if name and value is not None:
-            found.setdefault(name, value)
-    return found
+def plain_or_list(value: Any) -> Any:
+    """A value that can stand in one field, or a list that can be joined to one."""
+    return value if isinstance(value, list) else plain(value)
 
 
-def _placed(path: str, one: Any) -> str:
-    """The path with `{type}` filled in from the object."""
-    return path.replace("{type}", str(one.get("type", ""))) if "{type}" in path and isinstance(one, dict) else path
+def _put(found: dict[str, Any], ours: str | None, name: str, value: Any) -> None:
+    """Put a value under our name, or its own where that is taken."""
+    several = [one for one in value if one not in (None, "")] if isinstance(value, list) else []
+    if ours in _SINGLE and len(several) > 1:
+        for n, other in enumerate(several[1:], 2):
+            found.setdefault(f"{name} {n}", plain(other))
+        value = several[0]
+    value = plain_or_whole(value)
+    if value is not None:
+        found.setdefault(name if ours is None or ours in found else ours, value)
 
 
-def plain(value: Any) -> Any:
-    """A scalar; of a list its only value, or all joined; of anything else nothing."""
-    if isinstance(value, list):
-        scalars = [one for one in value if is_scalar(one) and one is not None]
-        return scalars[0] if len(scalars) == 1 else ", ".join(filter(None, map(text, scalars))) or None
-    return value if is_scalar(value) else None
+def plain_or_whole(value: Any) -> Any:
+    """A value for one field; what lies too deep to be one stays as it is."""
+    return value if isinstance(value, dict) else plain(value)
 
 
-def _first(value: Any) -> Any:
-    return value[0] if isinstance(value, list) and value else value
+def _dropped(name: str, source: Source) -> bool:
+    hidden = source.signature.field if source.signature else None
+    return (hidden is not None and name.lower() == hidden.lower()) or any(fnmatchcase(name, one) for one in source.drop)
 
 
-def _leaves(content: Mapping[str, Any], before: str = "", levels: int = _MOST_LEVELS) -> Iterator[tuple[str, Any]]:
-    """Every scalar or list with its dotted name; what lies too deep is left whole."""
-    for name, value in content.items():
-        if isinstance(value, dict) and levels:
-            yield from _leaves(value, f"{before}{name}.", levels - 1)
-        else:
-            yield f"{before}{name}", value
+def _read_address(found: dict[str, Any]) -> None:
+    """`Ana Soto <ana@example.com>`, as mail programs write a sender, is an address and a name."""
+    written = found.get("email")
+    if isinstance(written, str) and "<" in written:
+        name, address = parseaddr(written[:1000])
+        if address:
+            found["email"] = address
+            if name:
+                found.setdefault("name", name)
+
+
+def _find_email(found: dict[str, Any]) -> None:
+    """The only answer that is an e-mail address is the person's, where none was named."""
+    others = [(name, value) for name, value in found.items() if name not in FIELDS and isinstance(value, str)]
+    there = [(name, value) for name, value in others if "@" in value and email(value)[0]]
+    if len(there) == 1:
+        name, found["email"] = there[0]
+        del found[name]
+
+
+def _read_page(found: dict[str, Any]) -> None:
+    """Campaign and click from the address of the page, where the sender gives them nowhere else."""
+    page = found.get("landing_page")
+    try:
+        query = urlsplit(page).query if isinstance(page, str) else ""
+        pairs = parse_qsl(query, max_num_fields=100)
+    except ValueError:
+        return
+    for name, value in pairs:
+        ours = canonical(name) if name.startswith("utm_") or name in CLICK_IDS else None
+        if ours in _OF_A_PAGE and value:
+            found.setdefault(ours, value)

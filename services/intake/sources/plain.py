@@ -1,4 +1,4 @@
-"""The usual way: a body of JSON, a form or a query string, one lead or a list of them, by the source's map."""
+"""The usual way: a body of JSON, XML, a form or a query string, one lead or a list of them, by the source's map."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 
 from services.intake.answers import Problem
 from services.intake.arrival import Refused, ambiguous, refused
-from services.intake.body import MOST_ITEM_BYTES, MOST_ITEMS, read_content
+from services.intake.body import MOST_ITEM_BYTES, MOST_ITEMS
 from services.intake.brackets import nested
 from services.intake.parse import Ambiguous, item_text, pairs_text
 from services.intake.sources.mapping import key_of, mapped
 from services.intake.sources.paths import at
 from services.intake.sources.protocol import Delivery, Item, Unpacked
+from services.intake.sources.reading import read
 from services.intake.sources.source import Source
 
 
@@ -21,16 +22,17 @@ def unpack(delivery: Delivery, source: Source) -> Unpacked | Problem:
     if not delivery.body and source.query and delivery.query:
         pairs = list(delivery.query.items())
         return Unpacked((lead(nested(pairs), pairs_text(pairs), source),))
-    read = read_content(delivery.headers.get("content-type", ""), delivery.body)
-    if isinstance(read, Problem):
-        return read
-    content, raw = read
+    found = read(delivery.headers.get("content-type", ""), delivery.body)
+    if isinstance(found, Problem):
+        return found
+    content, raw = found
     listed = at(content, source.items) if source.items else content
+    shared = {name: value for name in source.shared if (value := at(content, name)) is not None}
     if isinstance(listed, list):
-        return _batch(listed, source)
+        return _batch([{**shared, **one} if isinstance(one, dict) else one for one in listed], source)
     if len(raw) > MOST_ITEM_BYTES:
         return Problem(413, "too_large", f"one item has at most {MOST_ITEM_BYTES} bytes")
-    return Unpacked((lead(listed if source.items else content, raw, source),))
+    return Unpacked((lead({**shared, **listed} if isinstance(listed, dict) else content, raw, source),))
 
 
 def lead(content: Any, raw: str, source: Source) -> Item | Refused:

@@ -9,6 +9,13 @@ from services.intake.sources.protocol import Protocol
 
 PROTOCOLS: Mapping[str, Protocol] = {
     "adf": Protocol(adf_http.unpack),
+from services.intake.sources import calendly, cloudevents, hubspot, hubspotform, linkedin, mailchimp, meta, plain, segment
+from services.intake.sources.protocol import Protocol
+
+PROTOCOLS: Mapping[str, Protocol] = {
+    "cloudevents": Protocol(cloudevents.unpack),
+    "hubspot-form": Protocol(hubspotform.unpack, answer=hubspotform.answer),
+    "plain": Protocol(plain.unpack),
     "calendly": Protocol(calendly.unpack),
     "cloudevents": Protocol(cloudevents.unpack),
     "hubspot": Protocol(hubspot.unpack),

@@ -19,8 +19,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from services.intake.answers import Problem
-from services.intake.parse import Unparsed, parse_item
 from services.intake.sources.paths import at
+from services.intake.sources.reading import read
 from services.intake.sources.source import Signature
 
 _MOST_SIGNATURES = 20
@@ -131,11 +131,11 @@ def _is_standard(secret: str, given: str, content: bytes) -> bool:
 
 
 def _mailgun(signature: Signature, request: Signed, secret: str, now: datetime) -> Problem | None:
-    """In the body: `signature {timestamp, token, signature}`; the signature covers time and token."""
-    content = _content(request.body)
-    sent_at, token, given = (
-        str(at(content, f"signature.{name}") or "") for name in ("timestamp", "token", "signature")
-    )
+    """In the body: `signature {timestamp, token, signature}`, or the three as fields; it covers time and token."""
+    content = _content(request)
+    inner = at(content, "signature")
+    place = inner if isinstance(inner, dict) else content
+    sent_at, token, given = (str(at(place, name) or "") for name in ("timestamp", "token", "signature"))
     if not _UNIX_TIME.fullmatch(sent_at) or not token:
         return UNSIGNED
     return _same(given, _hex(secret, (sent_at + token).encode())) or _within(signature, float(sent_at), now)
@@ -143,7 +143,7 @@ def _mailgun(signature: Signature, request: Signed, secret: str, now: datetime) 
 
 def _body_field(signature: Signature, request: Signed, secret: str, _now: datetime) -> Problem | None:
     """The key itself stands in the body, under a name whose case is not to be relied on."""
-    content, name = _content(request.body), signature.field or ""
+    content, name = _content(request), signature.field or ""
     given = at(content, name)
     if given is None and isinstance(content, dict):
         given = next((value for key, value in content.items() if key.lower() == name.lower()), None)
@@ -184,9 +184,9 @@ def _either(headers: Mapping[str, str], name: str) -> str:
     return headers.get(f"webhook-{name}", headers.get(f"svix-{name}", ""))
 
 
-def _content(body: bytes) -> object:
-    content = parse_item(body)
-    return None if isinstance(content, Unparsed) else content
+def _content(request: Signed) -> object:
+    found = read(request.headers.get("content-type", ""), request.body)
+    return None if isinstance(found, Problem) else found[0]
 
 
 def _as_hubspot_writes(url: str) -> str:

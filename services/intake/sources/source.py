@@ -47,16 +47,56 @@ class Signature(Rules):
         return self
 
 
+class Titles(Rules):
+    """Where the questions of a form stand: `{list: definition.fields, by: [id, ref], title: title}`."""
+
+    list: str
+    by: tuple[str, ...] = Field(min_length=1)
+    title: str
+
+
 class Pairs(Rules):
     """A list of objects that each hold one field: `{list: user_column_data, name: column_id, value: string_value}`.
 
-    `name` and `value` are dotted paths, tried in order. In `value`, `{type}` stands for what the object has under
-    `type`, as Typeform names the place of an answer.
+    `name` and `value` are dotted paths, tried in order; `a+b` joins what stands at both. In `value`, `{type}` stands
+    for what the object has under `type`, as Typeform names the place of an answer. `kinds` says which field of ours an
+    object of that type is, `titles` where the words of the question stand that the object names by its id.
     """
 
     list: str
     name: tuple[str, ...] = Field(min_length=1)
     value: tuple[str, ...] = Field(min_length=1)
+    kinds: dict[str, str] = Field(default_factory=dict)
+    titles: Titles | None = None
+
+    @field_validator("kinds")
+    @classmethod
+    def _known_targets(cls, kinds: dict[str, str]) -> dict[str, str]:
+        _known(set(kinds.values()))
+        return kinds
+
+
+class ConsentAt(Rules):
+    """Where a sender writes a consent: `{at: consent.communications, granted: value, text: text}`.
+
+    `at` is an object or a list of them, empty for the item itself; `granted`, `refused`, `text` and `purpose_at` are
+    paths in it. `refused` is an opt-out: ticked it says no, not ticked it says nothing. What stands at `purpose_at`
+    counts over `purpose`, in our words where the source's `purposes` has one for it.
+    """
+
+    at: str = ""
+    granted: str | None = None
+    refused: str | None = None
+    text: str | None = None
+    purpose_at: str | None = None
+    purpose: str = "marketing"
+    channel: str = "email"
+
+    @model_validator(mode="after")
+    def _one_tick(self) -> ConsentAt:
+        if (self.granted is None) == (self.refused is None):
+            raise ValueError("a consent has `granted` or `refused`: where its tick stands")
+        return self
 
 
 class Cap(Rules):
@@ -116,8 +156,14 @@ class Source(Rules):
 
     query: bool = False
     items: str | None = None
+    shared: tuple[str, ...] = ()
     json_fields: tuple[str, ...] = ()
+    underscores: bool = False
+    lift: tuple[str, ...] = ()
     pairs: tuple[Pairs, ...] = ()
+    consents: tuple[ConsentAt, ...] = ()
+    purposes: dict[str, str] = Field(default_factory=dict)
+    email_by_shape: bool = False
     fields: dict[str, str] = Field(default_factory=dict)
     constants: dict[str, str] = Field(default_factory=dict)
     defaults: dict[str, str] = Field(default_factory=dict)

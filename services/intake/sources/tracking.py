@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from services.intake.fields import canonical
-from services.intake.sources.mapping import plain
+from services.intake.sources.paths import plain
 from services.intake.values import is_scalar, read_moment, text
 
 Fields = dict[str, Any]

@@ -1,0 +1,67 @@
+"""What a body at a source's own address holds: JSON, XML or a form, whatever its label says and its writer forgot.
+
+More is read here than at `/v1`, whose senders are programs that can mend what they send: who posts here is a form on
+somebody's web site, or a person who tries the address out.
+
+| sent                                     | what becomes of it                                                  |
+| ---------------------------------------- | ------------------------------------------------------------------- |
+| a form that is not UTF-8                 | value by value: as UTF-8, else as its charset says, else as cp1252  |
+| a form without its label                 | read as a form                                                      |
+| JSON with a comma before `}` or `]`      | read: it was pasted from a page                                     |
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import parse_qsl
+
+from services.intake.answers import Problem
+from services.intake.body import read_content
+from services.intake.brackets import nested
+from services.intake.parse import Unparsed, pairs_text, parse_form
+
+_BLANK = b"\xef\xbb\xbf \t\r\n"
+_FORM = "application/x-www-form-urlencoded"
+_COMMA = re.compile(rb'("(?:[^"\\]|\\.)*(?:"|\\?\Z))|,(?=\s*[}\]])', re.DOTALL)  # strings first, so that theirs stay
+_CHARSET = re.compile(r"charset=\"?(iso-8859-\d{1,2}|(?:windows-|cp)125\d|koi8-[ru]|shift_jis|euc-(?:jp|kr)|big5|gbk)")
+_AS_BROWSERS_DO = {"iso-8859-1": "cp1252"}
+
+
+def read(content_type: str, body: bytes) -> tuple[Any, str] | Problem:
+    """What the body holds, and its text as sent."""
+    kind, body = content_type.partition(";")[0].strip().lower(), body.lstrip(_BLANK)
+    if body[:1] not in (b"", b"{", b"[", b"<") and (kind == _FORM or _may_be_form(kind, body)):
+        return _form(content_type, body)
+    found = read_content(content_type, body)
+    if isinstance(found, Problem) and found.code == "bad_json":
+        again = read_content(content_type, _COMMA.sub(lambda match: match[1] or b"", body))
+        return found if isinstance(again, Problem) else (again[0], body.decode())
+    return found
+
+
+def _may_be_form(kind: str, body: bytes) -> bool:
+    return b"=" in body and not kind.startswith("multipart/") and not kind.endswith(("json", "xml"))
+
+
+def _form(content_type: str, body: bytes) -> tuple[Any, str] | Problem:
+    found = parse_form(body)
+    if not isinstance(found, Unparsed):
+        return found, body.decode().replace("\x00", "%00")
+    if found.code != "bad_encoding":
+        return Problem(400, found.code, found.message)
+    bytewise = parse_qsl(body.decode("latin-1"), keep_blank_values=True, encoding="latin-1", max_num_fields=500)
+    declared = _CHARSET.search(content_type.lower())
+    charset = _AS_BROWSERS_DO.get(declared[1], declared[1]) if declared else "cp1252"
+    pairs = [(_decoded(name, charset), _decoded(value, charset)) for name, value in bytewise]
+    return nested(pairs), body.decode() if body.isascii() else pairs_text(pairs)
+
+
+def _decoded(written: str, charset: str) -> str:
+    """Text of bytes that stand as Latin-1; those that no charset knows stay."""
+    for name in ("utf-8", charset, "cp1252"):
+        try:
+            return written.encode("latin-1").decode(name)
+        except UnicodeDecodeError:
+            continue
+    return written
