@@ -5,7 +5,6 @@ import time
 import uuid
 
 import pytest
-from kafka.future import Future
 
 from schemas.topics import LEADS_RECEIVED
 from services.intake import gateway as gateway_module
@@ -42,14 +41,15 @@ def test_a_client_that_gives_no_answer_is_thrown_away_and_the_next_one_is_asked(
         gateway.start()
         try:
             assert await taken(gateway)
-            forgetful = gateway._producer
-            monkeypatch.setattr(forgetful, "send", lambda *_, **__: Future())
+            assert gateway._line is not None
+            forgetful = gateway._line.producer
+            monkeypatch.setattr(forgetful._sender, "run_once", lambda: time.sleep(0.01))  # as if no answer ever came
             answers = await asyncio.gather(*(gateway.publish([message()]) for _ in range(4)), return_exceptions=True)
             assert [type(a) for a in answers] == [Unavailable] * 4
             assert not gateway.ready
             assert await taken(gateway)
             assert gateway.ready
-            assert gateway._producer is not forgetful
+            assert gateway._line.producer is not forgetful
             await asyncio.gather(*(gateway.publish([message()]) for _ in range(5)))  # none of the four counts any more
         finally:
             gateway.close()
