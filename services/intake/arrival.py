@@ -15,7 +15,7 @@ from services.intake.values import is_scalar, text
 from services.runtime.verdict import Outgoing
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: built for every item, and a frozen one costs three times as much
 class Arrival:
     """One item from one source. `raw` is its text as sent; `key` names it where the sender gave it a name beside it.
 
@@ -41,7 +41,7 @@ class Fault:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: built for every item, and a frozen one costs three times as much
 class Accepted:
     """The item is good: its id, and the events that must be on the log before its sender is told so."""
 

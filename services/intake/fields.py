@@ -78,7 +78,7 @@ def canonical_path(name: str) -> str | None:
     return canonical(f"{outer[-1]}_{last}") or canonical(last)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: built for every item, and a frozen one costs three times as much
 class Sorted:
     """A submission's fields: those that we know as text, consents, the rest as answers, and wrong types."""
 

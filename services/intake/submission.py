@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Literal
 
+from pydantic_core import to_json
+
 from schemas.events.event import derived_id
-from schemas.events.leads import Contact, LeadReceived, Origin
 from schemas.events.people import ConsentReceived
 from schemas.identity import address_hash, fold_email, identity_hash
 from schemas.topics import CONSENTS_RECEIVED, LEADS_RECEIVED
@@ -19,12 +21,16 @@ from services.runtime.verdict import Outgoing
 
 _SHAPES = {"consents": "a list of objects"}
 _PHONE_CHANNELS = frozenset({"phone", "sms", "whatsapp", "fax"})
-_CONTACT = tuple(Contact.model_fields.keys() - {"email", "email_raw", "phone", "phone_raw", "full_name"})
-_ORIGIN = tuple(Origin.model_fields.keys() - {"source", "origin_type", "click_id"})
+_CONTACT = ("family_name", "company", "job_title", "street", "city", "region", "postcode", "country",
+            "language")  # fmt: skip
+_ORIGIN = ("medium", "content", "term", "referrer", "landing_page", "list_name", "referred_by")
 
 
 def read_lead(arrival: Arrival) -> Accepted | Refused:
-    """The submission as `lead.received`, and a `consent.given` for each consent; or what is wrong with it."""
+    """The submission as `lead.received`, and a `consent.given` for each consent; or what is wrong with it.
+
+    The event is written as JSON at once, without its model: a test holds the two together.
+    """
     found = sort_fields(arrival.content, arrival.source.fields)
     found.answers.pop(arrival.source.redirect_field or "", None)  # for the browser, not about the person
     if arrival.source.allowed:
@@ -36,12 +42,12 @@ def read_lead(arrival: Arrival) -> Accepted | Refused:
         return refused("", "empty", "the submission holds no field; send at least one, such as email or phone")
     lead_id = arrival_id(arrival, "submission")
     lead = _lead(arrival, lead_id, found)
-    value = lead.model_dump_json(exclude_none=True)
-    event = Outgoing(LEADS_RECEIVED, "lead.received", lead.identity, lead_id, 0, value, lead)
-    return Accepted(lead_id, (event, *_consent_events(arrival, lead)) if lead.consents else (event,))
+    event = Outgoing(LEADS_RECEIVED, "lead.received", lead["identity"], lead_id, 0, to_json(lead).decode(), None)
+    return Accepted(lead_id, (event, *_consent_events(arrival, lead)) if lead["consents"] else (event,))
 
 
-def _lead(arrival: Arrival, lead_id: str, found: Sorted) -> LeadReceived:
+def _lead(arrival: Arrival, lead_id: str, found: Sorted) -> dict[str, Any]:
+    """The data of `LeadReceived`, its fields in the model's order."""
     source, values, answers = arrival.source, found.values, found.answers
     region = normalise.region_of(values.get("country"), source.region)
     email, email_quality = normalise.email(values.get("email"))
@@ -54,6 +60,7 @@ def _lead(arrival: Arrival, lead_id: str, found: Sorted) -> LeadReceived:
         "recorded_at": arrival.recorded_at,
         "cause_id": lead_id,
         "correlation_id": lead_id,
+        "version": 0,
         "source": source.name,
         "source_key": own_key(arrival),
         "identity": identity_hash(arrival.secret, fold_email(email) if email else None, phone, lead_id),
@@ -73,43 +80,62 @@ def _lead(arrival: Arrival, lead_id: str, found: Sorted) -> LeadReceived:
         "body_hash": body_hash(arrival),
         "raw": arrival.raw,
     }
-    return LeadReceived.model_validate(data)
+    return _present(data)
 
 
-def _contact(values: dict[str, str], email: str | None, phone: str | None) -> dict[str, str | None]:
+def _present(data: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in data.items() if value is not None}
+
+
+def _contact(values: Mapping[str, str], email: str | None, phone: str | None) -> dict[str, str]:
     """Contact data; the form as sent is kept beside the normalised one only where the two differ."""
-    contact: dict[str, str | None] = {name: values[name] for name in _CONTACT if name in values}
-    name = values.get("name")
-    if name and "family_name" in values and "given_name" not in values:
-        contact["given_name"], name = name, None  # `nombre` beside `apellidos` is the given name
-    contact["full_name"] = (
-        name or " ".join(filter(None, (contact.get("given_name"), contact.get("family_name")))) or None
-    )
+    contact: dict[str, str] = {}
     for kind, normalised in (("email", email), ("phone", phone)):
-        contact[kind] = normalised
-        if values.get(kind) != normalised:
-            contact[f"{kind}_raw"] = values.get(kind)
-    return contact
+        written = values.get(kind)
+        if normalised:
+            contact[kind] = normalised
+        if written and written != normalised:
+            contact[f"{kind}_raw"] = written
+    name, given, family = values.get("name"), values.get("given_name"), values.get("family_name")
+    if name and family and not given:
+        name, given = None, name  # `nombre` beside `apellidos` is the given name
+    if full_name := name or " ".join(filter(None, (given, family))):
+        contact["full_name"] = full_name
+    if given:
+        contact["given_name"] = given
+    return contact | {part: values[part] for part in _CONTACT if part in values}
 
 
-def _origin(source: Source, values: dict[str, str]) -> dict[str, str | None]:
+def _origin(source: Source, values: Mapping[str, str]) -> dict[str, Any]:
     """Where it came from; name and origin type are the source's alone, whatever the body says."""
-    origin: dict[str, str | None] = {"channel": source.channel, "campaign": source.campaign}
+    origin: dict[str, str | None] = {
+        "source": source.name,
+        "origin_type": source.origin_type,
+        "channel": values.get("channel") or source.channel,
+        "campaign": values.get("campaign") or source.campaign,
+    }
     origin |= {name: values[name] for name in _ORIGIN if name in values}
-    click_id = next((f"{name}:{values[name]}" for name in CLICK_IDS if name in values), None)
-    return origin | {"source": source.name, "origin_type": source.origin_type, "click_id": click_id}
+    if not values.keys().isdisjoint(CLICK_IDS):
+        origin["click_id"] = next(f"{name}:{values[name]}" for name in CLICK_IDS if name in values)
+    return _present(origin)
 
 
 def _faults(found: Sorted, required: tuple[str, ...]) -> tuple[Fault, ...]:
-    wrong = [
-        Fault(name, "wrong_type", f"{name} must be {_SHAPES.get(name, 'one text or number')}") for name in found.wrong
-    ]
     missing = [
-        Fault(choice.partition("|")[0], "required", f"{choice.replace('|', ' or ')} is required by this source")
-        for choice in required
-        if not any(name in found.values for name in choice.split("|"))
+        Fault(names[0], "required", f"{' or '.join(names)} is required by this source")
+        for names in map(_choice, required)
+        if found.values.keys().isdisjoint(names)
     ]
-    return (*wrong, *missing)
+    return (*map(_wrong, found.wrong), *missing)
+
+
+@lru_cache(maxsize=1024)
+def _choice(required: str) -> tuple[str, ...]:
+    return tuple(required.split("|"))
+
+
+def _wrong(name: str) -> Fault:
+    return Fault(name, "wrong_type", f"{name} must be {_SHAPES.get(name, 'one text or number')}")
 
 
 def _marked_as_test(arrival: Arrival) -> bool:
@@ -119,30 +145,32 @@ def _marked_as_test(arrival: Arrival) -> bool:
 
 def _consents(source: Source, found: Sorted) -> list[dict[str, Any]]:
     words = found.values.get("consent_text") or source.consent_text
-    consents = [{"granted": truth(found.values["consent"]), "text": words}] if "consent" in found.values else []
+    consents: list[dict[str, Any]] = []
+    if "consent" in found.values:
+        consents.append(_consent("email", "marketing", truth(found.values["consent"]), words))
     for item in found.consents:
         flat = {name: text(value, 2000) for name, value in item.items() if is_scalar(value)}
-        consents.append({
-            "channel": (flat.get("channel") or "email")[:40],
-            "purpose": (flat.get("purpose") or "marketing")[:40],
-            "granted": truth(flat.get("granted", "true")),
-            "text": flat.get("text") or words,
-        })  # fmt: skip
+        channel, purpose = flat.get("channel") or "email", flat.get("purpose") or "marketing"
+        consents.append(_consent(channel, purpose, truth(flat.get("granted", "true")), flat.get("text") or words))
     return consents
 
 
-def _consent_events(arrival: Arrival, lead: LeadReceived) -> Iterator[Outgoing]:
+def _consent(channel: str, purpose: str, granted: bool, words: str | None) -> dict[str, Any]:
+    return _present({"channel": channel[:40], "purpose": purpose[:40], "granted": granted, "text": words})
+
+
+def _consent_events(arrival: Arrival, lead: Mapping[str, Any]) -> Iterator[Outgoing]:
     """A consent not given is no withdrawal: only those granted become events."""
-    for n, consent in enumerate(lead.consents):
-        kind: Literal["phone", "email"] = "phone" if consent.channel in _PHONE_CHANNELS else "email"
-        address = lead.contact.phone if kind == "phone" else lead.contact.email
-        if consent.granted and address:
+    for n, consent in enumerate(lead["consents"]):
+        kind: Literal["phone", "email"] = "phone" if consent["channel"] in _PHONE_CHANNELS else "email"
+        address = lead["contact"].get(kind)
+        if consent["granted"] and address:
             given = ConsentReceived(
-                occurred_at=lead.occurred_at, recorded_at=lead.recorded_at, cause_id=lead.cause_id,
-                correlation_id=lead.correlation_id, address=address_hash(arrival.secret, kind, address),
-                channel=consent.channel, purpose=consent.purpose, source=lead.source, text=consent.text,
-                proof=f"submission {lead.cause_id}",
+                occurred_at=lead["occurred_at"], recorded_at=lead["recorded_at"], cause_id=lead["cause_id"],
+                correlation_id=lead["correlation_id"], address=address_hash(arrival.secret, kind, address),
+                channel=consent["channel"], purpose=consent["purpose"], source=lead["source"],
+                text=consent.get("text"), proof=f"submission {lead['cause_id']}",
             )  # fmt: skip
-            yield Outgoing(
-                CONSENTS_RECEIVED, "consent.given", given.address, derived_id(lead.cause_id, "consent.given", n), 0,
-                given.model_dump_json(exclude_none=True), given)  # fmt: skip
+            event_id = derived_id(given.cause_id, "consent.given", n)
+            value = given.model_dump_json(exclude_none=True)
+            yield Outgoing(CONSENTS_RECEIVED, "consent.given", given.address, event_id, 0, value, given)

@@ -38,12 +38,12 @@ def text(value: Any, limit: int = 200) -> str | None:
 
 def truth(value: Any) -> bool:
     """Whether a box counts as ticked: yes, on, 1, true, sí."""
-    return (text(value) or "").lower() in _TRUE
+    return value is not None and (text(value) or "").lower() in _TRUE
 
 
 def amount(written: str | None) -> float | None:
     """The first number in a text, in European or English notation: `1.500,50 €`, `$1,500.50`, `1500`."""
-    found = _NUMBER.search(written or "")
+    found = _NUMBER.search(written) if written else None
     if not found:
         return None
     digits = found.group().replace(" ", "").replace("'", "").rstrip(".,")
