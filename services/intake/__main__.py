@@ -27,7 +27,9 @@ from schemas.topics import (
 from services.intake.answering import protocol
 from services.intake.app import build_app
 from services.intake.book import SourcesBook
+from services.intake.client_address import networks
 from services.intake.gateway import KafkaGateway
+from services.intake.limits import Limits
 from services.intake.receive import Intake
 from services.intake.settings import IntakeSettings
 from services.intake.sources.secrets import SourceSecrets
@@ -64,7 +66,13 @@ def serve(settings: IntakeSettings) -> None:
     secrets = SourceSecrets(settings.source_secrets)
     app = build_app(
         Intake(
-            gateway, sources, settings.secret, lambda: datetime.now(UTC), secrets.of, settings.public_url.rstrip("/")
+            gateway,
+            sources,
+            settings.secret,
+            lambda: datetime.now(UTC),
+            secrets.of,
+            settings.public_url.rstrip("/"),
+            Limits(networks(settings.trusted_proxies)),
         )
     )
     config = uvicorn.Config(

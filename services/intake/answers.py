@@ -16,13 +16,17 @@ RETRY_AFTER_S = 5
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A request that is refused as a whole. `close` also ends the connection, for a body that we will not read."""
+    """A request that is refused as a whole. `close` also ends the connection, for a body that we will not read.
+
+    `retry_after_s` is said with 429 and 503.
+    """
 
     status: int
     code: str
     message: str
     faults: tuple[Fault, ...] = ()
     close: bool = False
+    retry_after_s: int = RETRY_AFTER_S
 
     def closing(self, close: bool) -> Problem:
         """The same, ending the connection or not."""
@@ -46,7 +50,7 @@ def problem_response(problem: Problem) -> Response:
         content["fields"] = list(map(asdict, problem.faults))
     headers = {}
     if problem.status in (429, 503):
-        headers["retry-after"] = str(RETRY_AFTER_S)
+        headers["retry-after"] = str(problem.retry_after_s)
     if problem.status == 401:
         headers["www-authenticate"] = "Bearer"
     if problem.close:

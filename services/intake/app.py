@@ -71,8 +71,10 @@ def _posted(intake: Intake, name: str, reader: Reader) -> ASGIApp:
             nonlocal source
             found = authenticated(intake, headers, name)
             if isinstance(found, Problem):
-                return problem_response(found)
+                return problem_response(intake.limits.of_stranger(found, scope, intake.now()))
             source = found.name
+            if (slow := intake.limits.refusal(found, intake.now())) is not None:
+                return problem_response(slow)
             return await take(intake, headers, receive, found, reader)
 
         response = await _answered(name, answer)
@@ -92,7 +94,7 @@ def _delivered(intake: Intake) -> ASGIApp:
             nonlocal source
             source = known_source(intake, where.source)
             if source is None:
-                return problem_response(UNAUTHORIZED)
+                return problem_response(intake.limits.of_stranger(UNAUTHORIZED, scope, intake.now()))
             return await deliver(intake, scope, receive, source, PROTOCOLS[source.protocol], where)
 
         response = await _answered("in", answer)
@@ -111,8 +113,10 @@ def _tracked(intake: Intake) -> ASGIApp:
             nonlocal source
             found = await read_keyed(intake, scope, receive)
             if isinstance(found, Problem):
-                return problem_response(found)
+                return problem_response(intake.limits.of_stranger(found, scope, intake.now()))
             source = found[0].name
+            if (slow := intake.limits.refusal(found[0], intake.now())) is not None:
+                return problem_response(slow)
             return await taken(intake, found[0], PROTOCOLS["segment"], found[1])
 
         response = await _answered("tracked", answer)

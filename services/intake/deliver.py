@@ -87,7 +87,9 @@ async def deliver(
     if isinstance(body, Problem):
         return problem_response(body)
     if (problem := _unproved(intake, source, where, scope, headers, body)) is not None:
-        return problem_response(problem)
+        return problem_response(intake.limits.of_stranger(problem, scope, intake.now()))
+    if (slow := intake.limits.refusal(source, intake.now())) is not None:
+        return problem_response(slow)
     return await taken(intake, source, protocol, Delivery(where.rest, query, headers, body, intake.now()))
 
 

@@ -9,7 +9,8 @@ from services.intake.fields import FIELDS
 
 _ERRORS = {
     "400": "Not readable", "401": "No valid key", "403": "The key may not send this", "408": "Body too slow",
-    "413": "Too large", "422": "A field is wrong; `fields` says which", "503": "Send again after `Retry-After`",
+    "413": "Too large", "422": "A field is wrong; `fields` says which",
+    "429": "Too often; send again after `Retry-After`", "503": "Send again after `Retry-After`",
 }  # fmt: skip
 _TEXT = {"type": "string"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from starlette.responses import Response
@@ -16,6 +16,7 @@ from services.intake.answers import UNAUTHORIZED, Problem, batch_response, probl
 from services.intake.arrival import Accepted, Arrival, Reader, Refused, ambiguous, refused
 from services.intake.body import MOST_ITEM_BYTES, Items, opened, read_body, read_items
 from services.intake.gateway import Gateway
+from services.intake.limits import Limits
 from services.intake.parse import Ambiguous
 from services.intake.sources.source import Source
 from services.runtime.transport import Message
@@ -39,6 +40,7 @@ class Intake:
     now: Callable[[], datetime]
     source_secrets: Callable[[str, str], Sequence[str]]
     public_url: str
+    limits: Limits = field(default_factory=Limits)
 
 
 def authenticated(intake: Intake, headers: Mapping[str, str], name: str) -> Source | Problem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
+from services.intake.client_address import networks
 from services.intake.outside import allowed
 from services.runtime.settings import RuntimeSettings
 
@@ -31,8 +32,19 @@ class IntakeSettings(RuntimeSettings):
         default=60.0, gt=0, le=3600, description="How long a claimed lead is ours alone to be read, seconds"
     )
 
+    trusted_proxies: str = Field(
+        default="", examples=["10.0.0.0/8,192.0.2.7"],
+        description="Networks of proxies before intake whose X-Forwarded-For is believed, comma separated",
+    )  # fmt: skip
+
     @field_validator("outbound_allow")
     @classmethod
     def _readable(cls, written: str) -> str:
         allowed(written)
+        return written
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, written: str) -> str:
+        networks(written)
         return written

@@ -14,6 +14,7 @@ from schemas.events.leads import LeadReceived
 from schemas.events.operations import CampaignResult
 from services.intake import keys
 from services.intake.app import build_app
+from services.intake.limits import Limits
 from services.intake.receive import Intake
 from services.intake.rules import SourceRules
 from services.intake.thanks import allowed
@@ -46,13 +47,24 @@ class Desk:
     now: datetime = datetime(2026, 3, 1, 12, tzinfo=UTC)
     messages: list[Message] = field(default_factory=list)
     ready: bool = True
+    limits: Limits = field(default_factory=Limits)
 
     async def publish(self, messages: Sequence[Message]) -> None:
         self.messages += messages
 
     def call(self, method: str, path: str, **request: Any) -> httpx.Response:
         book = Book("sources-1", SourceRules.model_validate({"sources": self.sources}))
-        app = build_app(Intake(self, lambda: book, SECRET, lambda: self.now, self.secrets_of, URL))
+        app = build_app(
+            Intake(
+                self,
+                lambda: book,
+                SECRET,
+                lambda: self.now,
+                self.secrets_of,
+                URL,
+                self.limits,
+            )
+        )
 
         async def run() -> httpx.Response:
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=URL) as client:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from services.intake.sources import adf_http, calendly, cloudevents, hubspot, linkedin, mailchimp, meta, plain, segment
+from services.intake.sources import (
+    adf_http,
+    calendly,
+    cloudevents,
+    hubspot,
+    hubspotform,
+    linkedin,
+    mailchimp,
+    meta,
+    plain,
+    segment,
+)
 from services.intake.sources.protocol import Protocol
 
 PROTOCOLS: Mapping[str, Protocol] = {
     "adf": Protocol(adf_http.unpack),
-from services.intake.sources import calendly, cloudevents, hubspot, hubspotform, linkedin, mailchimp, meta, plain, segment
-from services.intake.sources.protocol import Protocol
-
-PROTOCOLS: Mapping[str, Protocol] = {
-    "cloudevents": Protocol(cloudevents.unpack),
-    "hubspot-form": Protocol(hubspotform.unpack, answer=hubspotform.answer),
-    "plain": Protocol(plain.unpack),
     "calendly": Protocol(calendly.unpack),
     "cloudevents": Protocol(cloudevents.unpack),
     "hubspot": Protocol(hubspot.unpack),
+    "hubspot-form": Protocol(hubspotform.unpack, answer=hubspotform.answer),
     "linkedin": Protocol(linkedin.unpack, linkedin.handshake),
     "mailchimp": Protocol(mailchimp.unpack, mailchimp.handshake),
     "meta": Protocol(meta.unpack, meta.handshake),

@@ -117,7 +117,7 @@ class Cap(Rules):
 
 
 class Rate(Rules):
-    """Requests a second on average, and how many may come at once."""
+    """Requests a second on average, and how many at once; in each process of intake, a batch is one request."""
 
     per_s: float = Field(gt=0, le=100_000)
     burst: int = Field(default=100, ge=1, le=1_000_000)
