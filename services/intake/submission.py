@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic_core import to_json
 
 from schemas.events.event import derived_id
+from schemas.events.leads import LeadReceived
 from schemas.events.people import ConsentReceived
 from schemas.identity import address_hash, fold_email, identity_hash
 from schemas.topics import CONSENTS_RECEIVED, LEADS_RECEIVED
@@ -44,6 +45,11 @@ def read_lead(arrival: Arrival) -> Accepted | Refused:
     lead = _lead(arrival, lead_id, found)
     event = Outgoing(LEADS_RECEIVED, "lead.received", lead["identity"], lead_id, 0, to_json(lead).decode(), None)
     return Accepted(lead_id, (event, *_consent_events(arrival, lead)) if lead["consents"] else (event,))
+
+
+def lead_of(event: Outgoing) -> LeadReceived:
+    """A `lead.received` as its model."""
+    return LeadReceived.model_validate_json(event.value or "")
 
 
 def _lead(arrival: Arrival, lead_id: str, found: Sorted) -> dict[str, Any]:

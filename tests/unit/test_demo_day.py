@@ -21,7 +21,7 @@ from services.cli.leadfiles import read_leads
 from services.intake.arrival import Accepted, Arrival, Refused
 from services.intake.parse import form_text, parse_form, parse_json
 from services.intake.rules import SourceRules
-from services.intake.submission import read_lead
+from services.intake.submission import lead_of, read_lead
 from services.runtime.rulebook import parse_book
 
 NOW = datetime.fromisoformat("2026-03-02T09:00:00+00:00")
@@ -60,8 +60,7 @@ def leads_in(parcels: list[Parcel]) -> Iterator[LeadReceived]:
         if parcel.kind != "poison":
             for result in taken(parcel):
                 assert isinstance(result, Accepted), (parcel, result)
-                assert isinstance(result.events[0].data, LeadReceived)
-                yield result.events[0].data
+                yield lead_of(result.events[0])
 
 
 def test_the_same_number_gives_the_same_day_and_another_number_other_people() -> None:

@@ -8,7 +8,7 @@ from itertools import permutations
 
 import pytest
 
-from schemas.events.leads import LeadNotified, LeadReceived
+from schemas.events.leads import LeadNotified
 from schemas.events.operations import DeadLetter
 from schemas.identity import address_hash
 from schemas.topics import LEADS_NOTIFIED, LEADS_RECEIVED
@@ -19,6 +19,7 @@ from services.intake.hydrate.pace import Pace, budget, spent, wait
 from services.intake.hydrate.queue import Job, Notice, Origin, Queue
 from services.intake.notices import read_notice, submission_id
 from services.intake.sources.source import Hydrate, Source
+from services.intake.submission import lead_of
 from services.runtime.verdict import Context, Drop, Emit, Incoming, Outgoing, Verdict
 
 SECRET = "a secret of the tests, 32 letters"
@@ -78,9 +79,9 @@ def test_a_lead_that_is_told_of_waits_to_be_read_with_its_notice() -> None:
 def test_a_lead_goes_on_under_the_id_of_its_notice_and_leaves_hashes_only() -> None:
     concluded = answered(ANA)
     (event,) = concluded.events
-    assert isinstance(event.data, LeadReceived)
+    lead = lead_of(event)
     assert (event.topic, event.id) == (LEADS_RECEIVED, submission_id("meta", "7"))
-    assert (event.data.source_key, event.data.contact.email) == ("7", "ana@example.com")
+    assert (lead.source_key, lead.contact.email) == ("7", "ana@example.com")
     expected = [address_hash(SECRET, "email", "ana@example.com"), address_hash(SECRET, "phone", "+34600000012")]
     assert concluded.row.addresses.split() == expected
     assert (concluded.row.state, concluded.row.act_at, concluded.row.value) == ("done", None, None)

@@ -13,6 +13,7 @@ from schemas.events.activities import ActivityReceived
 from schemas.identity import identity_hash
 from services.intake.decide import decide
 from services.intake.rules import SourceRules
+from services.intake.submission import lead_of
 from services.runtime.verdict import Book, Context, Dead, Emit, Incoming
 from tests.unit.test_intake_deliver import KEY, KEYS, SECRET, Desk, ids
 
@@ -139,7 +140,7 @@ def test_on_a_topic_a_source_is_read_by_its_map_and_has_the_ids_of_http() -> Non
     at = Desk({"shop": {"keys": KEYS, **described}})
     at.post(f"/in/shop/{KEY}", body)
     told = on_topic(body, **described)
-    (lead,) = (event.data for event in told.events)
+    (lead,) = map(lead_of, told.events)
     assert (lead.contact.email, lead.contact.city, lead.product, lead.source_key) == (
         "ana@example.com", "Vigo", "roof", "7")  # fmt: skip
     assert [event.id for event in told.events] == ids(at)

@@ -8,7 +8,6 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
-from schemas.events.leads import LeadReceived
 from services.intake.arrival import Accepted, Arrival, Reader, Refused, refused
 from services.intake.fields import canonical
 from services.intake.files.dates import iso
@@ -16,7 +15,7 @@ from services.intake.files.items import Item
 from services.intake.files.mapping import IGNORED, What
 from services.intake.reports import read_activity, read_consent, read_outcome
 from services.intake.sources.source import Source
-from services.intake.submission import read_lead
+from services.intake.submission import lead_of, read_lead
 from services.runtime.verdict import Outgoing
 
 READERS: Mapping[What, Reader] = {
@@ -99,8 +98,8 @@ def _report_content(content: Mapping[str, Any], terms: Terms) -> Mapping[str, An
 def _priced(accepted: Accepted, cost: float, currency: str | None) -> Accepted:
     """The same with what one row of the list cost, said by the lead's event."""
     first, *others = accepted.events
-    if not isinstance(first.data, LeadReceived):
+    if first.type != "lead.received":
         return accepted
-    lead = first.data.model_copy(update={"cost": cost, "currency": currency})
+    lead = lead_of(first).model_copy(update={"cost": cost, "currency": currency})
     event = Outgoing(first.topic, first.type, first.key, first.id, 0, lead.model_dump_json(exclude_none=True), lead)
     return Accepted(accepted.id, (event, *others))

@@ -13,7 +13,7 @@ from services.intake.hydrate import tell
 from services.intake.hydrate.answer import Answer, Denied, Down, Failed, Found, Gone, Limited, NotFound, NotTried
 from services.intake.hydrate.pace import Pace, wait
 from services.intake.hydrate.queue import Job, Notice, Origin, Queue
-from services.intake.submission import read_lead
+from services.intake.submission import lead_of, read_lead
 from services.runtime.verdict import Context, Drop, Emit, Incoming, Outgoing, Verdict
 
 _GIVEN_UP = {"not_found": "hydrate_not_found", "denied": "hydrate_denied", "down": "hydrate_failed"}
@@ -82,7 +82,7 @@ def _read(row: Notice, job: Job, found: Found, now: datetime, secret: str) -> tu
     if not isinstance(result, Accepted):
         fault = result.faults[0]
         return _dead(row, fault.code, "; ".join(f.message for f in result.faults), now)
-    lead = next(event.data for event in result.events if isinstance(event.data, LeadReceived))
+    lead = lead_of(result.events[0])
     return replace(_ended(row, "done"), addresses=" ".join(_addresses(lead, secret))), result.events
 
 
