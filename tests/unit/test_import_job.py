@@ -1,5 +1,6 @@
 """An import sends every row once, whatever interrupts it, and remembers on disk how far it is."""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -132,7 +133,7 @@ def test_told_to_stop_it_ends_between_two_portions_and_knows_where(tmp_path: Pat
 
 def first(item: Item, of: Terms, nth: int = 1) -> dict[str, object]:
     accepted = submission(item, nth, of, NOW)
-    return accepted.events[0].data.model_dump(exclude_none=True)  # type: ignore[union-attr]
+    return json.loads(accepted.events[0].value or "{}")
 
 
 def test_what_the_list_says_counts_where_the_row_does_not() -> None:
