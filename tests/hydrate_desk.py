@@ -38,7 +38,11 @@ class Desk:
         self.book = Book("sources-test", SourceRules.model_validate({"sources": known}))
         self.give(**dict.fromkeys(known, "good"))
         self.settings = IntakeSettings(
-            secret=SECRET, source_secrets=str(self.tokens), hydrate_timeout_s=2, hydrate_lease_s=60
+            secret=SECRET,
+            source_secrets=str(self.tokens),
+            hydrate_timeout_s=2,
+            hydrate_lease_s=60,
+            outbound_allow="127.0.0.0/8",
         )
         self.pace = pace or Pace()
         self.session = connect(dsn, "intake", "test")

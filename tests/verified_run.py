@@ -1,11 +1,11 @@
-"""A small real run for `verify` to look at: four services on Kafka and PostgreSQL, in threads, until nothing moves."""
+"""A small real run for `verify` to look at: the services on Kafka and PostgreSQL, in threads, until nothing moves."""
 
 import json
 import random
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +21,12 @@ from services.analytics import service as analytics
 from services.analytics.settings import AnalyticsSettings
 from services.cli import books, load
 from services.cli.installation import Installation
+from services.intake import service as intake
+from services.intake.arrival import Accepted, Arrival
+from services.intake.hydrate.answer import Reply
+from services.intake.notices import read_notice, submission_id
+from services.intake.settings import IntakeSettings
+from services.intake.sources.source import Source
 from services.nurture import service as nurture
 from services.nurture.settings import NurtureSettings
 from services.qualify import service as qualify
@@ -36,6 +42,8 @@ from services.runtime.transport import Message
 SECRET = "a secret of at least thirty-two characters"
 SUBMISSIONS = 120
 RUN = "verified"
+READ = "1"
+HYDRATED = submission_id("meta", READ)
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,7 @@ def publish_books(servers: str) -> None:
     books.publish(servers, "routing", re.sub(r"max_reassignments: .*", "max_reassignments: 1", routing), "test")
     letters = re.sub(r"after: \d+s", "after: 1s", books.default_body("nurture"))
     books.publish(servers, "nurture", letters.replace("needs_consent: true", "needs_consent: false"), "test")
+    books.publish(servers, "sources", books.default_body("sources") + "\n  meta:\n    hydrate: {api: meta}\n", "test")
 
 
 def submissions() -> Sent:
@@ -74,6 +83,27 @@ def submissions() -> Sent:
     messages = [load.message(event) for event in (*people, *special, people[9], unlike)]
     garbage = Message(LEADS_RECEIVED.name, b"garbage", b"{", codec.write("not an event", "lead.received", "x"))
     return Sent([*messages, garbage], {e.correlation_id for e in (*people, *special)}, people)
+
+
+def notices() -> Iterator[Message]:
+    """Leads told by id: one that is read, one that its source has erased, one of a source that the book knows not."""
+    now = datetime.now(UTC)
+    for source, notice_id, action in (
+        ("meta", READ, "created"),
+        ("meta", "2", "deleted"),
+        ("elsewhere", "3", "created"),
+    ):
+        content = {"notice_id": notice_id, "action": action}
+        result = read_notice(Arrival(Source(name=source), content, "", None, now, now, SECRET))
+        assert isinstance(result, Accepted)
+        for event in result.events:
+            yield written(event.topic, event.key, event.type, event.id, event.data)
+
+
+def answered(_url: str, _headers: Mapping[str, str]) -> Reply:
+    """What the source's API says of the one that is read."""
+    lead = {"id": READ, "field_data": [{"name": "email", "values": ["<test lead: dummy data for email>"]}]}
+    return Reply(200, {}, json.dumps(lead).encode())
 
 
 def changed(event: LeadReceived, n: str, **fields: Any) -> LeadReceived:
@@ -116,13 +146,16 @@ def written(topic: Topic, key: str, kind: str, event_id: str, data: Any) -> Mess
 
 @contextmanager
 def working(here: Installation, smtp_port: int) -> Iterator[None]:
-    """The four services at work, one worker each."""
+    """The services that read the log at work, one worker each."""
     where = {"kafka": here.kafka, "postgres": here.postgres, "secret": SECRET}
+    tokens = here.home / "tokens.json"
+    tokens.write_text('{"meta": {"token": "good"}}')
     services = (
         (qualify.build(QualifySettings(**where)), QualifySettings(**where)),
         (router.build(RouterSettings(**where)), RouterSettings(**where)),
         (nurture.build(found := NurtureSettings(**where, smtp_port=smtp_port)), found),
         (analytics.build(AnalyticsSettings(**where)), AnalyticsSettings(**where)),
+        (intake.build(reads := IntakeSettings(**where, source_secrets=str(tokens)), get=answered), reads),
     )
     running, threads = [], []
     for service, settings in services:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 from rich.console import Console
 
+from services.cli import hydrating
 from services.cli.installation import home, source_keys
 from services.intake.keys import new_key
 
@@ -35,3 +36,8 @@ def keys() -> None:
     """
     for source, text in source_keys(home()).items():
         out.print(f"{source:<15} {text}", markup=False)
+
+
+app.command("hydrate")(hydrating.hydrate)
+app.command("retry")(hydrating.retry)
+app.command("backfill")(hydrating.backfill)

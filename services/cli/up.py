@@ -103,12 +103,12 @@ def service_children(parts: Parts, names: Sequence[str], workers: int) -> Sequen
 
 
 def stream_children(parts: Parts) -> Sequence[Child]:
-    """Prepare, then the service of the sources that write their own topic, where the rule books know any."""
+    """Prepare, then intake's worker: it reads the sources that write their own topic, and leads told by id only."""
     try:
         sources = opening().open_log(parts.kafka, home())
     except CaudalError as error:
         raise EmbeddedError(f"The topics and rule books could not be prepared: {error}.") from error
-    return [_child("intake-stream", parts, read_ports(home()), "1", False, sources)] if sources else []
+    return [_child("intake-stream", parts, read_ports(home()), "1", False, sources)]
 
 
 def children_of(name: str, parts: Parts, ports: Ports, workers: int, prefix: str = "") -> list[Child]:

@@ -13,6 +13,7 @@ from services.intake.hydrate.http import getter
 from services.intake.hydrate.pace import Pace
 from services.intake.hydrate.queue import Queue
 from services.intake.hydrate.reading import BOOK, CLOCK, Hydration
+from services.intake.outside import allowed
 from services.intake.rules import SourceRules
 from services.intake.settings import IntakeSettings
 from services.intake.sources.secrets import SourceSecrets
@@ -22,9 +23,8 @@ from services.runtime.verdict import Context, Incoming, Verdict
 
 def build(settings: IntakeSettings, pace: Pace | None = None, get: Get | None = None) -> Service:
     """The service as the engine runs it. `get`: how APIs are asked, else over HTTP."""
-    reading = Hydration(
-        settings, get or getter(settings.hydrate_timeout_s), SourceSecrets(settings.source_secrets), pace or Pace()
-    )
+    asked = get or getter(settings.hydrate_timeout_s, allowed(settings.outbound_allow))
+    reading = Hydration(settings, asked, SourceSecrets(settings.source_secrets), pace or Pace())
 
     def on_event(event: Incoming, queue: Queue, context: Context) -> Verdict:
         if event.topic == LEADS_NOTIFIED.name:

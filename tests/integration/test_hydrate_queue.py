@@ -89,7 +89,7 @@ def test_a_lead_that_is_never_readable_is_a_dead_letter_and_comes_in_again_when_
     assert desk.states() == {"1": "dead"}
     fake.leads["1"] = lead
     with transaction(desk.session) as cursor:
-        assert store.retry(cursor, "meta") == 1
+        assert (store.retry(cursor, "meta"), store.retry(cursor, "meta")) == (1, 0)
     desk.turn(60)
     assert desk.read() == ["1"]
 
@@ -154,6 +154,17 @@ def test_a_token_that_works_again_by_itself_is_found_out_within_a_minute(at: Ope
     desk.turn(61)
     desk.turn()
     assert sorted(desk.read()) == TEN
+
+
+def test_a_parked_source_is_probed_once_a_minute_whatever_else_it_answers(at: Open, fake: Fake) -> None:
+    desk = at()
+    fake.always = graph_error(190)
+    desk.tell(*TEN)
+    desk.turn()
+    fake.always = graph_error(100)
+    for _ in range(60):
+        desk.turn(10)
+    assert len(fake.asked) <= 11
 
 
 @pytest.mark.parametrize("source", [{}, {"keys": []}])

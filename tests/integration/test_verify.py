@@ -32,7 +32,19 @@ from services.runtime.service import Service
 from services.runtime.transport import Message, Record
 from tests.conftest import run_alone
 from tests.smtp_sink import smtp_sink
-from tests.verified_run import SECRET, ask, later, publish_books, reports, send, submissions, until, working
+from tests.verified_run import (
+    HYDRATED,
+    SECRET,
+    ask,
+    later,
+    notices,
+    publish_books,
+    reports,
+    send,
+    submissions,
+    until,
+    working,
+)
 
 OUTCOMES = catalogue.destination_outcomes("crm").name
 NOT_YET = 4_000_000_000_000
@@ -80,8 +92,8 @@ def play(here: Installation) -> int:
     create_topics(here.kafka, tuple(all_topics((), ("crm",))), 2)
     publish_books(here.kafka)
     sent = submissions()
-    Ledger(here.ledger / "test.jsonl").note(sorted(sent.acknowledged), "website")
-    send(here, sent.messages)
+    Ledger(here.ledger / "test.jsonl").note(sorted({*sent.acknowledged, HYDRATED}), "website")
+    send(here, [*sent.messages, *notices()])
     with smtp_sink() as sink, working(here, sink.port):
         until(
             here.postgres, "SELECT to_regclass('nurture.step') IS NOT NULL AND to_regclass('router.lead') IS NOT NULL"
@@ -90,6 +102,7 @@ def play(here: Installation) -> int:
         held = ask(here.postgres, "SELECT lead_id::text FROM router.lead WHERE state = 'assigned' ORDER BY 1 LIMIT 60")
         send(here, [*later(sent.people), *reports([lead_id for (lead_id,) in held])])
         until(here.postgres, "SELECT count(*) = 0 FROM nurture.step WHERE act_at IS NOT NULL")
+        until(here.postgres, "SELECT count(*) = 1 FROM intake.notice WHERE state = 'done'")
         until(here.postgres, "SELECT count(*) = 0 FROM router.lead WHERE respond_by < now() + interval '5s'")
         assert until_quiet(here.kafka, here.postgres, workers(here), 30) == []
     return len(sink.mails)
@@ -131,11 +144,11 @@ def test_a_whole_run_breaks_no_rule_and_everything_happened_in_it(run: Run) -> N
     report = oracle.verify(run.here, wait=True)
     assert report.violations == []
     figures = report.as_json()
-    assert figures["submissions"] == figures["acknowledged"] == 125
+    assert figures["submissions"] == figures["acknowledged"] == 126
     assert figures["leads"] == figures["opened"] == 121
     assert 121 > figures["assigned"] > 60
     assert min(figures["parked"], figures["closed"]) > 5
-    assert (figures["attached"], figures["tests"], figures["interests"], figures["disqualified"]) == (1, 1, 1, 1)
+    assert (figures["attached"], figures["tests"], figures["interests"], figures["disqualified"]) == (1, 2, 1, 1)
     assert figures["mails_sent"] == run.mails > 50  # how many depends on when the reps answer
     assert figures["dead_letters"] == 4
     assert figures["repeated_records"] > 0
@@ -180,6 +193,9 @@ IN_TABLES = {
         UPDATE analytics.submission SET received_at = NULL WHERE end_state = 'interest'""",
     "outcome_not_counted": """UPDATE analytics.lead SET accepted_at = accepted_at + interval '1 day'
         WHERE accepted_at IS NOT NULL""",
+    "notice_without_row": "DELETE FROM intake.notice WHERE state = 'pending'",
+    "deleted_not_gone": "UPDATE intake.notice SET state = 'dead' WHERE state = 'gone'",
+    "hydrated_lead_lost": "UPDATE intake.notice SET submission_id = gen_random_uuid() WHERE state = 'done'",
     "aggregate_differs": """UPDATE analytics.funnel SET leads = leads + 1
         WHERE ctid = (SELECT min(ctid) FROM analytics.funnel)""",
 }  # fmt: skip
@@ -392,7 +408,7 @@ def test_a_table_shows_at_most_five_ids_and_json_all() -> None:
 
 
 def test_every_rule_has_a_planted_fault() -> None:
-    families = (*queries.FAMILIES, queries.PER_SERVICE)
+    families = (*queries.FAMILIES, *queries.OF_ONE, queries.PER_SERVICE)
     names = {name for family in families for name, _, _ in queries.queries(family)}
     elsewhere = {"acknowledged_lost", "offset_ahead_of_fence"}
     assert names | {touches.RULE, compacted.RULE, "aggregate_differs"} == {*IN_TABLES, *ON_THE_LOG, *elsewhere}

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from services.intake.arrival import Accepted, Arrival
 from services.intake.hydrate import apis, graph
 from services.intake.hydrate.answer import (
     Answer,
@@ -20,9 +21,13 @@ from services.intake.hydrate.answer import (
     by_status,
     retry_after,
 )
+from services.intake.hydrate.backfill import notices, patient
 from services.intake.hydrate.http import getter
-from services.intake.sources.source import Hydrate
+from services.intake.notices import read_notice
+from services.intake.outside import Allow, allowed
+from services.intake.sources.source import Hydrate, Source
 from services.runtime.errors import Unavailable
+from services.runtime.verdict import Outgoing
 from tests.graph_server import (
     Fake,
     fake_apis,
@@ -34,7 +39,8 @@ from tests.graph_server import (
 )
 
 NOW = datetime(2026, 11, 10, 12, tzinfo=UTC)
-GET = getter(5)
+LOCAL = allowed("127.0.0.0/8")
+GET = getter(5, LOCAL)
 
 
 @pytest.fixture
@@ -170,9 +176,9 @@ def test_an_api_that_is_away_slow_or_endless_is_unavailable(fake: Fake) -> None:
         read(fake, "meta", "1")
     fake.always, fake.script["1"] = None, [1.0]
     with pytest.raises(Unavailable):
-        getter(0.2)(f"{fake.url}/1?access_token=good", {})
+        getter(0.2, LOCAL)(f"{fake.url}/1?access_token=good", {})
     with pytest.raises(Unavailable):
-        getter(0.2)("http://127.0.0.1:1/1", {})
+        getter(0.2, LOCAL)("http://127.0.0.1:1/1", {})
 
 
 def test_leads_are_listed_page_after_page_within_the_range(fake: Fake) -> None:
@@ -199,3 +205,27 @@ def test_linkedin_and_hubspot_list_ids_that_their_notices_have(fake: Fake) -> No
     fake.leads["4"]["createdAt"] = "2026-10-01T00:00:00.000Z"
     found = list(apis.listed(GET, Hydrate(api="hubspot", url=fake.url), "good", (), *span, NOW))
     assert [one["notice_id"] for one in found if isinstance(one, dict)] == list("0123")
+
+
+def test_an_address_that_is_not_public_is_not_asked_and_says_what_to_correct(fake: Fake) -> None:
+    answer = apis.read(getter(5, Allow()), Hydrate(api="meta", url=fake.url), "good", "1", NOW)
+    assert isinstance(answer, Denied)
+    assert "CAUDAL_OUTBOUND_ALLOW" in answer.detail
+    assert fake.asked == []
+
+
+def test_a_backfill_waits_as_long_as_the_api_asks_and_tells_the_ids_that_notices_have(fake: Fake) -> None:
+    fake.leads = {own: graph_lead(own, f"a{own}@example.com") for own in "123"}
+    fake.forms, slept = {"1616": list("123")}, list[float]()
+    usage = {"X-Business-Use-Case-Usage": '{"1": [{"estimated_time_to_regain_access": 2}]}'}
+    fake.script["leads"] = [graph_error(80005, headers=usage), graph_error(4)]
+    source = Source(name="meta", hydrate=Hydrate(api="meta", url=fake.url))
+    assert source.hydrate
+    get = patient(GET, source.hydrate, lambda: NOW, slept.append)
+    span = (datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 9, tzinfo=UTC))
+    told = list(notices(get, source, "good", ("1616",), *span, NOW))
+    assert slept == [120.0, 30.0]
+    came = read_notice(Arrival(source, {"notice_id": 2}, "", None, NOW, NOW, ""))
+    assert isinstance(came, Accepted)
+    assert [one.id for one in told if isinstance(one, Outgoing)][1] == came.id
+    assert list(notices(GET, source, "bad", (), *span, NOW)) == [Denied("Graph error 190, subcode 463")]

@@ -225,3 +225,13 @@ def test_a_source_is_asked_no_more_often_than_its_budget_allows() -> None:
         assert room <= PACE.batch
         paced, asked, now = spent(PACE, paced, per_hour, now, room), asked + room, now + timedelta(seconds=1)
     assert per_hour <= asked <= per_hour * (1 + PACE.burst / timedelta(hours=1))
+
+
+def test_a_sources_map_counts_for_its_leads_too() -> None:
+    source = META.model_copy(update={"fields": {"disclaimer.news": "consent"}, "constants": {"product": "heat pump"}})
+    row, found = pending(), Found({"email": "ana@example.com", "disclaimer.news": "1"}, "{}")
+    concluded = conclude(row, WELL, Job(row, source, "token", 0.0), found, PACE, NOW, SECRET, "t")
+    assert types(concluded.events) == ["lead.received", "consent.given"]
+    lead = concluded.events[0].data
+    assert isinstance(lead, LeadReceived)
+    assert lead.product == "heat pump"

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from schemas import topics as catalogue
 from schemas.events.assignments import Assignment
 from schemas.events.event import derived_id
-from schemas.events.leads import LeadQualified, LeadReceived, SubmissionClosed
+from schemas.events.leads import LeadNotified, LeadQualified, LeadReceived, SubmissionClosed
 from schemas.events.outcomes import Outcome
 from schemas.events.people import ConsentChanged, PersonChanged
 from schemas.events.touches import Touch
@@ -126,6 +126,10 @@ def _submission(rows: Rows, event: Incoming, data: LeadReceived) -> None:
     rows.add("log_submission", event.id, event.partition, event.offset, event.inbox_id, data.body_hash, reused)
 
 
+def _notice(rows: Rows, event: Incoming, data: LeadNotified) -> None:
+    rows.add("log_notice", event.inbox_id, data.source, data.notice_id, data.action, event.partition, event.offset)
+
+
 def _ending(rows: Rows, event: Incoming, data: LeadQualified | SubmissionClosed) -> None:
     if data.submission_id and event.type in END_STATES:
         is_test = isinstance(data, SubmissionClosed) and data.is_test
@@ -165,6 +169,7 @@ def _outcome(rows: Rows, event: Incoming, data: Outcome) -> None:
 
 
 DETAILS: Mapping[str, Callable[[Rows, Incoming, Any], None]] = MappingProxyType({
+    catalogue.LEADS_NOTIFIED.name: _notice,
     catalogue.LEADS_RECEIVED.name: _submission,
     catalogue.LEADS_QUALIFIED.name: _ending,
     catalogue.LEADS_ASSIGNED.name: _assignment,

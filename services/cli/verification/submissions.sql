@@ -2,6 +2,7 @@
 -- a sender was told 200, and it is neither on the log nor known to qualify
 SELECT l.submission_id FROM ledger l
 WHERE NOT EXISTS (SELECT FROM log_submission s WHERE s.submission_id = l.submission_id)
+  AND NOT EXISTS (SELECT FROM log_notice n WHERE n.inbox_id::text = l.submission_id)
   AND NOT EXISTS (SELECT FROM qualify.submission q WHERE q.submission_id = l.submission_id)
   AND NOT EXISTS (SELECT FROM qualify.inbox i WHERE i.state IN ('dead', 'dropped') AND i.id::text = l.submission_id)
 

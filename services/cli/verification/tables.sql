@@ -8,6 +8,9 @@ CREATE TEMP TABLE log_record (
 CREATE TEMP TABLE log_submission (
     submission_id text COLLATE "C", partition int, record_offset bigint, inbox_id uuid, body_hash text, reused_id uuid
 ) ON COMMIT DROP;
+CREATE TEMP TABLE log_notice (
+    inbox_id uuid, source text COLLATE "C", notice_id text COLLATE "C", action text, partition int, record_offset bigint
+) ON COMMIT DROP;
 CREATE TEMP TABLE log_ending (
     id uuid, submission_id text COLLATE "C", end_state text, partition int, record_offset bigint
 ) ON COMMIT DROP;
@@ -49,8 +52,12 @@ SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint
 
 -- name: analyze
 -- Tell the planner what was loaded.
-ANALYZE log_record, log_submission, log_ending, log_assignment, log_touch, log_consent, log_identity, log_outcome,
+ANALYZE log_record, log_submission, log_notice, log_ending, log_assignment, log_touch, log_consent, log_identity, log_outcome,
     due_row, ledger, reader, told_state, book_capacity
+
+-- name: has_tables
+-- Whether the service in whose schema this runs has tables.
+SELECT to_regclass('fence') IS NOT NULL
 
 -- name: fences
 -- Next offset of each partition by the fences of the service in whose schema this runs.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 
 from schemas.topics import LEADS_QUALIFIED, Topic, all_topics
 from services.analytics import service as analytics
@@ -16,12 +17,15 @@ from services.qualify import service as qualify
 from services.qualify.settings import QualifySettings
 from services.router import service as router
 from services.router.settings import RouterSettings
+from services.runtime.postgres import connect, load_queries, select, transaction
 from services.runtime.service import Service
 from services.runtime.settings import RuntimeSettings
 
+SQL = load_queries("services.cli.verification", "tables.sql")
+
 
 def workers(here: Installation) -> tuple[Service, ...]:
-    """Every service that reads the log here. Intake does only where sources of kind `kafka` are configured."""
+    """Every service that reads the log here; intake's worker where it has ever run. Raises psycopg2 errors."""
     where = {"kafka": here.kafka, "postgres": here.postgres, "secret": installation_secret(here.home)}
     services = (
         qualify.build(QualifySettings.model_validate(where)),
@@ -30,7 +34,12 @@ def workers(here: Installation) -> tuple[Service, ...]:
         analytics.build(AnalyticsSettings.model_validate(where)),
     )
     reading = intake.build(IntakeSettings.model_validate(where))
-    return (*services, reading) if reading.inputs else services
+    return (*services, reading) if _has_tables(here.postgres, reading) else services
+
+
+def _has_tables(dsn: str, service: Service) -> bool:
+    with closing(connect(dsn, service.name, "caudal-verify", limits=False)) as session, transaction(session) as cursor:
+        return bool(select(cursor, SQL["has_tables"])[0][0])
 
 
 def group(service: Service) -> str:

@@ -14,11 +14,12 @@ LONGEST_WAIT_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One HTTP answer; names of headers in lower case."""
+    """One HTTP answer; names of headers in lower case. `forbidden`: why nothing was sent at all."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    forbidden: str = ""
 
 
 Get = Callable[[str, Mapping[str, str]], Reply]
@@ -84,8 +85,10 @@ Answer = Found | Problem | Gone | NotTried
 
 
 def by_status(reply: Reply, now: datetime) -> Problem | Gone | None:
-    """What the status alone says; None for 200."""
+    """What the status alone says; None for 200. Where nothing may be sent, the source waits as with a refused token."""
     status, detail = reply.status, f"HTTP {reply.status}"
+    if reply.forbidden:
+        return Denied(reply.forbidden)
     wait = retry_after(reply.headers.get("retry-after"), now)
     if status == 200:
         return None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from services.intake.hydrate import graph, hubspot, linkedin
-from services.intake.hydrate.answer import Answer, Get, Gone, Problem
+from services.intake.hydrate.answer import Answer, Get, Gone, Problem, Reply, by_status
 from services.intake.sources.source import Hydrate
 
 _URLS = {"meta": graph.URL, "linkedin": linkedin.URL, "hubspot": hubspot.URL}
@@ -37,3 +37,8 @@ def listed(
     `scope`: Meta's form ids (none: all of the page), LinkedIn's owners (URNs). Raises `Unavailable`.
     """
     return _LISTED[api.api](get, base_url(api), token, scope, since, until, now)
+
+
+def problem(api: Hydrate, reply: Reply, now: datetime) -> Problem | Gone | None:
+    """What is wrong with an answer; None for a good one."""
+    return graph.problem(reply, now) if api.api == "meta" else by_status(reply, now)

@@ -13,6 +13,7 @@ from services.intake.hydrate import tell
 from services.intake.hydrate.answer import Answer, Denied, Down, Failed, Found, Gone, Limited, NotFound, NotTried
 from services.intake.hydrate.pace import Pace, wait
 from services.intake.hydrate.queue import Job, Notice, Origin, Queue
+from services.intake.sources.mapping import by_map
 from services.intake.submission import lead_of, read_lead
 from services.runtime.verdict import Context, Drop, Emit, Incoming, Outgoing, Verdict
 
@@ -62,7 +63,7 @@ def conclude(
             return _again(row, state, "down", detail, pace, now)
         case Failed(detail):
             return _again(row, state, "failed", detail, pace, now)
-    state, cleared = _working(state, now)
+    state, cleared = _working(row, state, now)
     match answer:
         case Found():
             done, events = _read(row, job, answer, now, secret)
@@ -78,7 +79,8 @@ def _read(row: Notice, job: Job, found: Found, now: datetime, secret: str) -> tu
     """The lead goes on, under the id that its notice gave it; or it is none, and a person must look."""
     assert job.source is not None, "without its source nothing is asked"  # noqa: S101  # narrows the type
     source = job.source.model_copy(update={"id_field": None})
-    result = read_lead(Arrival(source, found.content, found.raw, row.notice_id, now, now, secret))
+    content = by_map(found.content, source)
+    result = read_lead(Arrival(source, content, found.raw, row.notice_id, now, now, secret))
     if not isinstance(result, Accepted):
         fault = result.faults[0]
         return _dead(row, fault.code, "; ".join(f.message for f in result.faults), now)
@@ -103,13 +105,13 @@ def _denied(row: Notice, state: Origin, detail: str, pace: Pace, now: datetime, 
         state, parked_at=state.parked_at or now, parked_why=detail, parked_token=token, probe_at=now + pace.probe_every,
         parks=state.parks + (not known),
     )  # fmt: skip
-    return Conclusion(row, state, () if known else (tell.parked(state, now),))
+    return Conclusion(row, state, () if known else (tell.parked(row, state, now),))
 
 
-def _working(state: Origin, now: datetime) -> tuple[Origin, tuple[Outgoing, ...]]:
+def _working(row: Notice, state: Origin, now: datetime) -> tuple[Origin, tuple[Outgoing, ...]]:
     """The API answers: the source is slowed and parked no more."""
     well = replace(state, failures=0, parked_at=None, parked_why=None, parked_token=None, probe_at=None)
-    return well, (tell.works_again(state, now),) if state.parked_at else ()
+    return well, (tell.works_again(row, state, now),) if state.parked_at else ()
 
 
 def _slowed(state: Origin, after_s: float | None, pace: Pace, now: datetime) -> Origin:

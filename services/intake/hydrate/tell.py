@@ -32,18 +32,18 @@ def dead_letter(row: Notice, reason: str, detail: str, now: datetime) -> Outgoin
     return Outgoing(DEADLETTERS, "deadletter.recorded", key, event_id, 0, text, None)
 
 
-def parked(state: Origin, now: datetime) -> Outgoing:
-    """The source's token is refused: said once for each time."""
+def parked(row: Notice, state: Origin, now: datetime) -> Outgoing:
+    """The source's token was refused for this lead: said once for each time."""
     text = (
         f"Leads of source {state.source} wait: its API refuses us ({state.parked_why}). Renew the token (the source's "
         "secret `token`) or its permissions; they are read as soon as it works."
     )
-    return _alert("alert.raised", state, text, now)
+    return _alert("alert.raised", row, state, text, now)
 
 
-def works_again(state: Origin, now: datetime) -> Outgoing:
-    """The source's API answers again."""
-    return _alert("alert.cleared", state, f"Leads of source {state.source} are read again.", now)
+def works_again(row: Notice, state: Origin, now: datetime) -> Outgoing:
+    """The source's API has answered for this lead."""
+    return _alert("alert.cleared", row, state, f"Leads of source {state.source} are read again.", now)
 
 
 def erasures(row: Notice, event: Incoming, now: datetime) -> tuple[Outgoing, ...]:
@@ -56,14 +56,13 @@ def erasures(row: Notice, event: Incoming, now: datetime) -> tuple[Outgoing, ...
     )  # fmt: skip
 
 
-def _alert(kind: str, state: Origin, text: str, now: datetime) -> Outgoing:
+def _alert(kind: str, row: Notice, state: Origin, text: str, now: datetime) -> Outgoing:
     key = f"hydrate_parked:{state.source}"
-    cause = derived_id(key, "parked", state.parks)
     data = Alert(
-        occurred_at=now, recorded_at=now, cause_id=cause, correlation_id=cause, alert=key, kind="hydrate_parked",
-        service="intake", text=text, details={"source": state.source},
+        occurred_at=now, recorded_at=now, cause_id=row.event_id or key, correlation_id=row.submission_id or key,
+        alert=key, kind="hydrate_parked", service="intake", text=text, details={"source": state.source},
     )  # fmt: skip
-    return outgoing(INSIGHTS_ALERTS, kind, key, data)
+    return outgoing(INSIGHTS_ALERTS, kind, key, data, state.parks)
 
 
 def _base64(raw: bytes) -> str:
