@@ -205,6 +205,21 @@ def test_an_answer_whose_claim_was_taken_over_changes_nothing(at: Open, fake: Fa
         assert late.record(cursor, job, answer, context) == ()
 
 
+def test_what_another_worker_has_claimed_or_waits_for_its_time_is_left_alone(at: Open, fake: Fake) -> None:
+    desk = at()
+    fake.script["2"] = [unreadable()]
+    desk.tell("1")
+    call = desk.clocks.service.clocks[0]
+    with transaction(desk.session) as cursor:
+        context = desk.clocks.context(cursor)
+        call.take(cursor, call.claim(cursor, context), context)
+    desk.tell("2")
+    desk.turn()
+    desk.tell("3")
+    desk.turn()
+    assert fake.asked_for() == {"2": 1, "3": 1}
+
+
 def test_a_lead_deleted_while_it_is_asked_for_is_not_handed_on(at: Open, fake: Fake) -> None:
     desk = at()
     desk.tell("1")
