@@ -27,6 +27,7 @@ from schemas.topics import (
 from services.intake.answering import protocol
 from services.intake.app import build_app
 from services.intake.book import SourcesBook
+from services.intake.caps.counter import PostgresCounter
 from services.intake.client_address import networks
 from services.intake.gateway import KafkaGateway
 from services.intake.limits import Limits
@@ -64,6 +65,7 @@ def serve(settings: IntakeSettings) -> None:
     )
     sources = SourcesBook(lambda: Reader(settings.kafka, [RULES_PUBLISHED.name]))
     secrets = SourceSecrets(settings.source_secrets)
+    count = PostgresCounter(settings.postgres, settings.worker)
     app = build_app(
         Intake(
             gateway,
@@ -73,6 +75,7 @@ def serve(settings: IntakeSettings) -> None:
             secrets.of,
             settings.public_url.rstrip("/"),
             Limits(networks(settings.trusted_proxies)),
+            count,
         )
     )
     config = uvicorn.Config(
@@ -89,6 +92,7 @@ def serve(settings: IntakeSettings) -> None:
     finally:
         gateway.close()
         sources.close()
+        count.close()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -15,6 +15,7 @@ from services.intake import keys
 from services.intake.answers import UNAUTHORIZED, Problem, batch_response, problem_response, refusal, single_response
 from services.intake.arrival import Accepted, Arrival, Reader, Refused, refused
 from services.intake.body import MOST_ITEM_BYTES, opened, read_body
+from services.intake.caps.keep import within_caps
 from services.intake.notices import read_notice
 from services.intake.receive import Intake, published, read_one
 from services.intake.reports import read_activity, read_consent, read_outcome, read_result
@@ -102,7 +103,8 @@ async def taken(intake: Intake, source: Source, protocol: Protocol, delivery: De
     unpacked = await _unpacked(protocol, delivery, source)
     if isinstance(unpacked, Problem):
         return problem_response(unpacked)
-    results = await _read_all(intake, source, delivery, unpacked)
+    read = await _read_all(intake, source, delivery, unpacked)
+    results = await within_caps(intake.count, source, read, intake.now())
     await published(intake, results)
     return _answered(protocol, delivery, source, unpacked, results)
 

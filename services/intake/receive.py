@@ -15,6 +15,8 @@ from services.intake import keys
 from services.intake.answers import UNAUTHORIZED, Problem, batch_response, problem_response, refusal, single_response
 from services.intake.arrival import Accepted, Arrival, Reader, Refused, ambiguous, refused
 from services.intake.body import MOST_ITEM_BYTES, Items, opened, read_body, read_items
+from services.intake.caps.counter import Counter, no_counter
+from services.intake.caps.keep import within_caps
 from services.intake.gateway import Gateway
 from services.intake.limits import Limits
 from services.intake.parse import Ambiguous
@@ -31,7 +33,8 @@ _ITEMS_AT_ONCE = 50  # then others get their turn on the loop
 class Intake:
     """What every route needs. `sources` gives the book in force or raises `Unavailable`; `now` is in UTC.
 
-    `source_secrets` gives the values of one part of a source's secrets; senders know us as `public_url`.
+    `source_secrets` gives the values of one part of a source's secrets; senders know us as `public_url`; `count` holds
+    sources with caps to them.
     """
 
     gateway: Gateway
@@ -41,6 +44,7 @@ class Intake:
     source_secrets: Callable[[str, str], Sequence[str]]
     public_url: str
     limits: Limits = field(default_factory=Limits)
+    count: Counter = no_counter
 
 
 def authenticated(intake: Intake, headers: Mapping[str, str], name: str) -> Source | Problem:
@@ -67,7 +71,8 @@ async def take(
     items = await read_items(headers.get("content-type", ""), body) if isinstance(body, bytes) else body
     if isinstance(items, Problem):
         return problem_response(items)
-    results = await _read_all(intake, source, reader, items, key)
+    read = await _read_all(intake, source, reader, items, key)
+    results = await within_caps(intake.count, source, read, intake.now())
     await published(intake, results)
     if items.batch:
         return batch_response(results)

@@ -14,6 +14,7 @@ from schemas.events.leads import LeadReceived
 from schemas.events.operations import CampaignResult
 from services.intake import keys
 from services.intake.app import build_app
+from services.intake.caps.counter import Counter, no_counter
 from services.intake.limits import Limits
 from services.intake.receive import Intake
 from services.intake.rules import SourceRules
@@ -48,6 +49,7 @@ class Desk:
     messages: list[Message] = field(default_factory=list)
     ready: bool = True
     limits: Limits = field(default_factory=Limits)
+    count: Counter = no_counter
 
     async def publish(self, messages: Sequence[Message]) -> None:
         self.messages += messages
@@ -63,6 +65,7 @@ class Desk:
                 self.secrets_of,
                 URL,
                 self.limits,
+                self.count,
             )
         )
 

@@ -1,0 +1,38 @@
+"""Which of the leads that were read may go on, by their source's caps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from pydantic_core import from_json
+
+from services.intake.arrival import Accepted, Refused, refused
+from services.intake.caps.counter import Counter
+from services.intake.caps.windows import Window
+from services.intake.sources.source import Source
+
+
+async def within_caps(
+    count: Counter, source: Source, results: Sequence[Accepted | Refused], now: datetime
+) -> Sequence[Accepted | Refused]:
+    """The results, with a refusal in place of each lead that finds its cap full. Raises `Unavailable`.
+
+    A place is taken before the lead is published: where that fails, its retry has the same id and keeps the place.
+    Test leads and what is no lead take none.
+    """
+    if not source.caps:
+        return results
+    leads = [result.id for result in results if isinstance(result, Accepted) and _is_lead(result)]
+    full = await count(source, leads, now) if leads else {}
+    return [_kept(result, full) for result in results] if full else results
+
+
+def _kept(result: Accepted | Refused, full: Mapping[str, Window]) -> Accepted | Refused:
+    window = full.get(result.id) if isinstance(result, Accepted) and _is_lead(result) else None
+    return refused("", "cap_reached", window.full) if window else result
+
+
+def _is_lead(result: Accepted) -> bool:
+    values = (event.value for event in result.events if event.type == "lead.received")
+    return any(value is not None and not from_json(value)["is_test"] for value in values)
