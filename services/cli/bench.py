@@ -11,7 +11,7 @@ import typer
 
 from deploy.embedded.errors import EmbeddedError
 from services.cli.benches.chain import chain
-from services.cli.benches.intake import intake
+from services.cli.benches.intake import batch, intake
 from services.cli.benches.latency import burst, latency
 from services.cli.tables import show, table
 
@@ -66,6 +66,21 @@ def intake_command(
     Example: caudal bench intake --seconds 20
     """
     tell(lambda: intake(seconds, connections), as_json)
+
+
+@app.command(name="batch")
+def batch_command(
+    seconds: Annotated[int, typer.Option(min=1, help="How long.")] = 20,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Intake processes.")] = 2,
+    size: Annotated[int, typer.Option(min=1, max=1000, help="Leads in one post.")] = 1000,
+    connections: Annotated[int, typer.Option(min=1, max=1000, help="Each posts one batch at a time.")] = 4,
+    as_json: Json = False,
+) -> None:
+    """Posts of many leads each, answered after the broker's acknowledgement.
+
+    Example: caudal bench batch --workers 2
+    """
+    tell(lambda: batch(seconds, workers, size, connections), as_json)
 
 
 def tell(measure: Callable[[], dict[str, object]], as_json: bool) -> None:

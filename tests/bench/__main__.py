@@ -10,7 +10,7 @@ import sys
 from datetime import UTC, datetime
 
 from services.cli.benches.chain import chain
-from services.cli.benches.intake import intake
+from services.cli.benches.intake import batch, intake
 from services.cli.benches.latency import burst, latency
 
 
@@ -26,6 +26,7 @@ def main(quick: bool) -> None:
         "latency": lambda: latency(50, 10 if quick else 60),
         "burst": lambda: burst(1_000 if quick else 10_000),
         "intake": lambda: intake(5 if quick else 20),
+        "batch": lambda: batch(5 if quick else 20),
     }
     for name, measure in runs.items():
         load = os.getloadavg()[0]

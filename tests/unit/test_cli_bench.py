@@ -1,6 +1,7 @@
 """A bench never ends without a sentence, whatever comes in between."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import typer
 
 from deploy.embedded.errors import EmbeddedError
 from services.cli import bench
+from services.cli.benches.intake import workers_of_intake
+from services.cli.benches.posting import Load, figures
 
 BENCH = """
 import time
@@ -50,3 +53,23 @@ def test_a_failure_is_told_also_one_that_the_command_line_takes_for_a_reader_tha
 def test_for_programs_standard_output_is_json_alone(capsys: pytest.CaptureFixture[str]) -> None:
     bench.tell(lambda: {"leads": 3}, as_json=True)
     assert json.loads(capsys.readouterr().out) == {"leads": 3}
+
+
+def test_a_batch_counts_as_the_leads_in_it_and_the_cpu_is_told_by_process() -> None:
+    load = Load(lambda: b"", 0.0, took=[30.0, 10.0, 20.0, 40.0])
+    before, after = {"intake": 1.0, "kafka": 5.0, "postgres": 1.0}, {"intake": 2.0, "kafka": 5.5, "postgres": 9.0}
+    told = figures(load, 2.0, before, after, size=1000)
+    assert (told["leads"], told["leads_per_s"], told["p50_ms"], told["p99_ms"]) == (4000, 2000.0, 25.0, 40.0)
+    assert told["cpu_ms_by_process"] == {"intake": 0.25, "kafka": 0.125}
+    assert told["cpu_ms_per_lead"] == 0.375
+
+
+def test_the_number_of_intakes_processes_is_told_for_the_time_of_a_bench_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAUDAL_INTAKE_WORKERS", "7")
+    with workers_of_intake(2):
+        assert os.environ["CAUDAL_INTAKE_WORKERS"] == "2"
+    assert os.environ["CAUDAL_INTAKE_WORKERS"] == "7"
+    monkeypatch.delenv("CAUDAL_INTAKE_WORKERS")
+    with workers_of_intake(2):
+        pass
+    assert "CAUDAL_INTAKE_WORKERS" not in os.environ
