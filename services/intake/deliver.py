@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl
 
+import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
@@ -16,6 +17,7 @@ from services.intake.answers import UNAUTHORIZED, Problem, batch_response, probl
 from services.intake.arrival import Accepted, Arrival, Reader, Refused, refused
 from services.intake.body import MOST_ITEM_BYTES, opened, read_body
 from services.intake.caps.keep import within_caps
+from services.intake.letters import letter
 from services.intake.notices import read_notice
 from services.intake.receive import Intake, published, read_one
 from services.intake.reports import read_activity, read_consent, read_outcome, read_result
@@ -24,7 +26,10 @@ from services.intake.sources.signatures import Signed, verified
 from services.intake.sources.source import Source
 from services.intake.submission import read_lead
 from services.intake.thanks import thanked
+from services.runtime.metrics import DLQ_RECORDS
+from services.runtime.transport import Message
 
+log = structlog.get_logger()
 PREFIX = "/in/"
 _ITEMS_AT_ONCE = 50  # then others get their turn on the loop
 _MOST_PARAMETERS = 500
@@ -105,8 +110,20 @@ async def taken(intake: Intake, source: Source, protocol: Protocol, delivery: De
         return problem_response(unpacked)
     read = await _read_all(intake, source, delivery, unpacked)
     results = await within_caps(intake.count, source, read, intake.now())
-    await published(intake, results)
+    await published(intake, results, *_letters(protocol, source, delivery, results))
     return _answered(protocol, delivery, source, unpacked, results)
+
+
+def _letters(
+    protocol: Protocol, source: Source, delivery: Delivery, results: Sequence[Accepted | Refused]
+) -> tuple[Message, ...]:
+    """What nobody would hear of: the delivery of a sender that looks at no answer, where something was refused."""
+    kept = letter(source.name, delivery.body, results, delivery.received_at) if protocol.unread else None
+    if kept is None:
+        return ()
+    log.warning("intake.refused", source=source.name, items=sum(isinstance(one, Refused) for one in results))
+    DLQ_RECORDS.labels("intake", "refused").inc()
+    return (kept,)
 
 
 def _query(written: str) -> dict[str, str] | Problem:

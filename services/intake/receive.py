@@ -80,9 +80,10 @@ async def take(
     return single_response(only) if isinstance(only, Accepted) else problem_response(refusal(only))
 
 
-async def published(intake: Intake, results: Sequence[Accepted | Refused]) -> None:
-    """Return once the broker has the events of all that were taken; raises `Unavailable` when it may not."""
+async def published(intake: Intake, results: Sequence[Accepted | Refused], *more: Message) -> None:
+    """Return once the broker has the events of all that were taken and `more`; raises `Unavailable` when it may not."""
     messages = [message(event) for result in results if isinstance(result, Accepted) for event in result.events]
+    messages += more
     if messages:
         await intake.gateway.publish(messages)
 

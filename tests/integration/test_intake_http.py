@@ -263,6 +263,7 @@ def _answers_503_while_alive(intake: Intake) -> None:
     while any(thread.is_alive() for thread in threads):
         began = time.monotonic()
         assert httpx.get(f"{intake.url}/healthz", timeout=5).status_code == 200
+        assert httpx.get(f"{intake.url}/in/website", timeout=5).status_code == 200  # handshakes need no broker
         probes.append(time.monotonic() - began)
         time.sleep(0.1)
     assert [(r.status_code, r.json()["code"]) for _, r in answers] == [(503, "unavailable")] * 4

@@ -1,5 +1,6 @@
 """Platforms that have protocols of their own: handshakes, notices, bookings, subscribers, car leads."""
 
+import base64
 import json
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -11,6 +12,7 @@ import pytest
 
 from schemas.events.activities import ActivityReceived
 from schemas.events.leads import LeadNotified
+from schemas.events.operations import DeadLetter
 from schemas.events.people import ConsentReceived
 from schemas.identity import identity_hash
 from services.intake.rules import SourceRules
@@ -135,7 +137,33 @@ def test_bytes_that_are_no_notification_are_refused_and_harm_nobody(preset: str)
         answer = send(at, body)
         assert answer.status_code in (200, 400, 422), body
         assert answer.status_code != 200 or answer.json()["accepted"] == 0
-    assert at.messages == []
+    assert {m.topic for m in at.messages} <= {"deadletters.v1"}
+
+
+@pytest.mark.parametrize(("preset", "body"), [
+    ("meta", {"entry": [{"changes": [*meta(1)["entry"][0]["changes"], {"field": "leadgen"}]}]}),
+    ("linkedin", [linkedin(), linkedin(action="MOVED")]), ("hubspot", [hubspot(), hubspot(None)]),
+    ("calendly", calendly(uri=None)), ("mailchimp", mailchimp("cleaned", email="none")),
+])  # fmt: skip
+def test_what_is_refused_and_never_looked_at_again_by_its_sender_is_one_dead_letter(preset: str, body: Body) -> None:
+    at = desk(preset)
+    for _ in range(2):
+        at.now += timedelta(days=1)
+        assert send(at, body).status_code == 200
+    dead = [m for m in at.messages if m.topic == "deadletters.v1"]
+    assert len({dict(m.headers)["ce_id"] for m in dead}) == 1
+    told_of = DeadLetter.model_validate_json(dead[0].value or b"")
+    assert base64.b64decode(told_of.raw_value or "") == encoded(body)
+    assert (told_of.topic, told_of.service, dead[0].key) == ("/in/place", "intake", None)
+    assert told_of.detail.startswith("item 1: " if preset in ("meta", "linkedin", "hubspot") else "item 0: ")
+
+
+def test_a_refused_delivery_of_any_size_fits_a_dead_letter() -> None:
+    at = desk("linkedin")
+    assert send(at, [{**linkedin(), "leadAction": "x" * 8000}] * 900).json()["rejected"] == 900
+    (message,) = at.messages
+    told_of = DeadLetter.model_validate_json(message.value or b"")
+    assert (told_of.truncated, len(message.value or b"") < 100_000) == (True, True)
 
 
 # Meta

@@ -58,8 +58,12 @@ Answer = Callable[[Delivery, Source, Sequence[Accepted | Refused]], Response]
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """How a sender speaks. Without `answer`: one item is `{"id", "status"}` or a refusal, a batch item by item."""
+    """How a sender speaks. Without `answer`: one item is `{"id", "status"}` or a refusal, a batch item by item.
+
+    `unread` says that nobody looks at its answers: a delivery with something refused in it is kept as a dead letter.
+    """
 
     unpack: Unpack
     handshake: Handshake | None = None
     answer: Answer | None = None
+    unread: bool = False

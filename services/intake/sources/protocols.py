@@ -20,13 +20,13 @@ from services.intake.sources.protocol import Protocol
 
 PROTOCOLS: Mapping[str, Protocol] = {
     "adf": Protocol(adf_http.unpack),
-    "calendly": Protocol(calendly.unpack),
+    "calendly": Protocol(calendly.unpack, unread=True),
     "cloudevents": Protocol(cloudevents.unpack),
-    "hubspot": Protocol(hubspot.unpack),
+    "hubspot": Protocol(hubspot.unpack, unread=True),
     "hubspot-form": Protocol(hubspotform.unpack, answer=hubspotform.answer),
-    "linkedin": Protocol(linkedin.unpack, linkedin.handshake),
-    "mailchimp": Protocol(mailchimp.unpack, mailchimp.handshake),
-    "meta": Protocol(meta.unpack, meta.handshake),
+    "linkedin": Protocol(linkedin.unpack, linkedin.handshake, unread=True),
+    "mailchimp": Protocol(mailchimp.unpack, mailchimp.handshake, unread=True),
+    "meta": Protocol(meta.unpack, meta.handshake, unread=True),
     "plain": Protocol(plain.unpack),
     "segment": Protocol(segment.unpack, answer=segment.answer),
 }
