@@ -27,6 +27,7 @@ KEY, PREFIX, DIGEST = keys.new_key()
 KEYS = [{"prefix": PREFIX, "sha256": DIGEST}]
 OTHER_KEY, OTHER_PREFIX, OTHER_DIGEST = keys.new_key()
 OTHER_KEYS = [{"prefix": OTHER_PREFIX, "sha256": OTHER_DIGEST}]
+LEADS = "leads.received.v1"
 URL = "http://intake.example.com"
 GOOGLE: dict[str, Any] = {
     "lead_id": "lead-1", "google_key": "s3cr3t", "is_test": False, "gcl_id": "click-1", "campaign_id": 10000000000,
@@ -83,7 +84,7 @@ class Desk:
         return self.call("POST", path, content=body, headers={n.replace("_", "-"): v for n, v in headers.items()})
 
     def leads(self) -> list[LeadReceived]:
-        return [LeadReceived.model_validate_json(m.value or b"") for m in self.messages if "leads." in m.topic]
+        return [LeadReceived.model_validate_json(m.value or b"") for m in self.messages if m.topic == LEADS]
 
 
 def ids(desk: Desk) -> list[str]:

@@ -16,6 +16,7 @@ from schemas.events.operations import DeadLetter
 from schemas.events.people import ConsentReceived
 from schemas.identity import identity_hash
 from services.intake.rules import SourceRules
+from services.intake.sources.examples import example_of
 from services.intake.sources.presets import presets
 from services.intake.sources.protocols import PROTOCOLS
 from services.runtime.errors import Unavailable
@@ -97,6 +98,16 @@ def test_a_delivery_sent_again_on_another_day_is_answered_200_with_the_ids_of_th
     assert send(at, SENT[preset]).status_code == 200
     assert ids(at) == first * 2
     assert first
+
+
+@pytest.mark.parametrize("preset", SENT)
+def test_the_example_of_a_preset_is_taken_as_it_is_and_told_in_two_languages(preset: str) -> None:
+    at, example = desk(preset), example_of(preset)
+    assert example is not None
+    assert presets()[preset].how_es
+    assert send(at, example.body, content_type=example.content_type).status_code == 200
+    assert kinds(at)[0] == ("lead.received" if preset in ("calendly", "mailchimp", "adf") else "lead.notified")
+    assert {lead.contact.email for lead in at.leads()} <= {"ana@example.org"}
 
 
 @pytest.mark.parametrize("preset", SENT)
