@@ -21,6 +21,7 @@ from services.intake.letters import letter
 from services.intake.notices import read_notice
 from services.intake.receive import Intake, published, read_one
 from services.intake.reports import read_activity, read_consent, read_outcome, read_result
+from services.intake.sources import page
 from services.intake.sources.protocol import Delivery, Item, Kind, Protocol, Unpacked
 from services.intake.sources.signatures import Signed, verified
 from services.intake.sources.source import Source
@@ -135,7 +136,9 @@ def _query(written: str) -> dict[str, str] | Problem:
 
 
 def _shaken(intake: Intake, source: Source, protocol: Protocol, delivery: Delivery) -> Response:
-    """A handshake, which needs no broker; a sender that has none may look whether the address answers."""
+    """A handshake, which needs no broker; others may look whether the address answers, or see its page."""
+    if not delivery.query and page.is_wanted(delivery.headers):
+        return page.page(source, f"{intake.public_url}{PREFIX}{source.name}", delivery.headers)
     if protocol.handshake is None:
         return Response(b"", 200) if not delivery.query else problem_response(_WRONG_METHOD)
     return protocol.handshake(delivery, source, lambda part: intake.source_secrets(source.name, part))
@@ -172,17 +175,22 @@ async def _read_all(
         if index and index % _ITEMS_AT_ONCE == 0:
             await asyncio.sleep(0)
         own = f"{key}#{index}" if key and unpacked.batch else key
-        results.append(item if isinstance(item, Refused) else _read(intake, source, delivery, item, own))
+        results.append(read_item(intake.secret, source, delivery, item, own))
     return results
 
 
-def _read(intake: Intake, source: Source, delivery: Delivery, item: Item, key: str | None) -> Accepted | Refused:
+def read_item(
+    secret: str, source: Source, delivery: Delivery, item: Item | Refused, key: str | None = None
+) -> Accepted | Refused:
+    """What becomes of one item; `key` names the request at its sender."""
+    if isinstance(item, Refused):
+        return item
     accepts, reader = _READERS[item.kind]
     if accepts not in source.accepts:
         return refused("", "forbidden", f"this source may not send {accepts}; it may send {', '.join(source.accepts)}")
     at = delivery.received_at
     own = item.key or key
-    return read_one(reader, Arrival(source, item.content, item.raw, own, at, at, intake.secret, item.compared))
+    return read_one(reader, Arrival(source, item.content, item.raw, own, at, at, secret, item.compared))
 
 
 def _key(headers: Mapping[str, str]) -> str | None:

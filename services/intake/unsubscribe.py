@@ -14,6 +14,7 @@ from schemas.events.event import derived_id
 from schemas.events.people import ConsentReceived
 from schemas.topics import CONSENTS_RECEIVED
 from services.intake.answers import RETRY_AFTER_S
+from services.intake.language import language_of
 from services.runtime.errors import Unavailable
 from services.runtime.verdict import Outgoing
 
@@ -86,14 +87,8 @@ def withdrawn(secret: str, token: str, now: datetime) -> Outgoing | None:
 
 def _page(template: str, request: Request, what: str, status: int, headers: dict[str, str] | None = None) -> Response:
     """A page made of our own copy only: nothing of the request is repeated on it."""
-    language = _language(request.headers.get("accept-language", ""))
+    language = language_of(request.headers.get("accept-language", ""), _COPY)
     copy = _COPY[language]
     form = f'<form method="post"><button>{copy["button"]}</button></form>' if what == "ask" else ""
     html = template.format(language=language, title=copy["title"], text=copy[what], form=form)
     return Response(html, status, _HEADERS | (headers or {}), "text/html; charset=utf-8")
-
-
-def _language(accepted: str) -> str:
-    """The first language that we speak, in the order of the header; English without one."""
-    offered = (part.partition(";")[0].strip().lower()[:2] for part in accepted.split(","))
-    return next((code for code in offered if code in _COPY), "en")

@@ -16,11 +16,12 @@ from services.intake.sources.source import Rules
 class Preset(Rules):
     """One product. `verified`: its body was seen, or stands in its maker's documents; else it may differ.
 
-    `how` tells a person how to point the product at its source, `how_es` in Spanish; `example` is a file beside it with
-    a body of our own; `source` is what the source's entry would say.
+    `how` tells a person how to point the product at its source, `how_es` and `title_es` in Spanish; `example` is a file
+    under `examples/` with a body of our own; `source` is what the source's entry would say.
     """
 
     title: str
+    title_es: str | None = None
     verified: bool
     how: str
     how_es: str | None = None
