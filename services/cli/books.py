@@ -58,11 +58,11 @@ def default_body(book: str) -> str:
 
 
 def with_fresh_keys(body: str) -> tuple[str, dict[str, str]]:
-    """The sources book with one fresh key for every HTTP source that has none, and the keys' texts by source."""
+    """The sources book with one fresh key for every HTTP source that needs one, and the keys' texts by source."""
     keys: dict[str, str] = {}
     model = parse_book("sources", body, SourceRules).rules
     for name, source in model.sources.items():
-        if source.kind == "http" and not source.keys:
+        if source.kind == "http" and not source.keys and source.signature is None:
             keys[name], prefix, digest = new_key()
             line = f"    keys: [{{prefix: {prefix}, sha256: {digest}}}]"
             body = re.sub(rf"^  {re.escape(name)}:$", f"  {name}:\n{line}", body, count=1, flags=re.MULTILINE)

@@ -1,12 +1,14 @@
 """The rule book `sources`, and keys."""
 
 import base64
+import re
 from pathlib import Path
 
 import pytest
 
 from services.intake import keys
 from services.intake.rules import SourceRules
+from services.intake.sources.source import Source
 from services.runtime.errors import RulesInvalid
 from services.runtime.rulebook import parse_book
 
@@ -68,3 +70,8 @@ def test_the_key_is_taken_from_the_headers_that_clients_use() -> None:
     assert keys.presented({"x-api-key": "the-key"}) == "the-key"
     assert keys.presented({"authorization": "Basic ???"}) is None
     assert keys.presented({}) is None
+
+
+def test_the_head_of_the_default_book_explains_every_field_of_a_source() -> None:
+    head = BOOK.read_text(encoding="utf-8").partition("\nsources:")[0]
+    assert [name for name in Source.model_fields if name != "name" and not re.search(rf"\b{name}\b", head)] == []

@@ -13,6 +13,7 @@ from services.analytics.settings import AnalyticsSettings
 from services.cli.__main__ import COMMANDS, GROUPS, command_line
 from services.cli.ports import PortSettings
 from services.intake.settings import IntakeSettings
+from services.intake.sources.presets import presets
 from services.nurture.settings import NurtureSettings
 from services.qualify.settings import QualifySettings
 from services.router.settings import RouterSettings
@@ -33,6 +34,11 @@ def test_every_topic_stands_in_the_table() -> None:
     names = {t.name for t in all_topics(destinations=("<destination>",))} | {source_topic("<name>").name}
     listed = re.findall(r"^\| `([a-z.<>]+\.v1)` \|", README, flags=re.MULTILINE)
     assert set(listed) == names
+
+
+def test_every_preset_with_an_example_stands_among_the_channels() -> None:
+    table = README.partition("## Channels")[2].partition("\n## ")[0]
+    assert [name for name, preset in presets().items() if preset.example and f"`{name}`" not in table] == []
 
 
 def test_every_command_in_the_readme_exists() -> None:

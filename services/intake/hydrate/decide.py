@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 
 from schemas.events.leads import LeadNotified, LeadReceived
 from schemas.identity import address_hash
-from schemas.topics import LEADS_RECEIVED
 from services.intake.arrival import Accepted, Arrival
 from services.intake.hydrate import tell
 from services.intake.hydrate.answer import Answer, Denied, Down, Failed, Found, Gone, Limited, NotFound, NotTried
