@@ -232,4 +232,4 @@ def test_a_sources_map_counts_for_its_leads_too() -> None:
     row, found = pending(), Found({"email": "ana@example.com", "disclaimer.news": "1"}, "{}")
     concluded = conclude(row, WELL, Job(row, source, "token", 0.0), found, PACE, NOW, SECRET, "t")
     assert types(concluded.events) == ["lead.received", "consent.given"]
-    assert LeadReceived.model_validate_json(concluded.events[0].value or "").product == "heat pump"
+    assert lead_of(concluded.events[0]).product == "heat pump"
