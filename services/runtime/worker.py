@@ -37,7 +37,7 @@ from services.runtime.verdict import Context
 log = structlog.get_logger()
 AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.InternalError, psycopg2.IntegrityError)
 RELAY_EVERY_S = 0.1
-COMMIT_EVERY_S, COMMIT_AFTER = 0.2, 100
+COMMIT_EVERY_S, COMMIT_AFTER = 0.2, 50
 REJOIN_S = 10.0
 """After this a fenced worker that got no partition back is well: there are more workers than partitions."""
 LOOK_EVERY_S = 1.0
@@ -242,7 +242,7 @@ class Worker:
         self._since_commit += len(entries)
 
     def _commit_offsets(self, every_s: float = 0.0) -> None:
-        """Tell the group how far we are, at most so often or each 100 records: what is read again the inbox knows."""
+        """Tell the group how far we are, at most so often or each 50 records: what is read again the inbox knows."""
         if self._uncommitted and (
             self._since_commit >= COMMIT_AFTER or time.monotonic() - self._committed_at >= every_s
         ):

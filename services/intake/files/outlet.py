@@ -11,8 +11,8 @@ from services.runtime.errors import Unavailable
 from services.runtime.transport import Message, Producer
 
 T = TypeVar("T")
-AHEAD = 300
-"""Most records that the service which judges them has still to read."""
+AHEAD, AHEAD_S, LEAST_AHEAD = 300, 0.2, 60
+"""How far ahead of the services that judge its records an import may be: in records, in seconds, and at least."""
 READERS: Mapping[What, Sequence[tuple[str, str]]] = {
     "leads": (("caudal.qualify", "leads.received.v1"), ("caudal.router", "leads.qualified.v1")),
     "activities": (("caudal.qualify", "activities.received.v1"),),
@@ -20,7 +20,8 @@ READERS: Mapping[What, Sequence[tuple[str, str]]] = {
     "outcomes": (("caudal.router", "outcomes.received.v1"),),
 }
 """Which groups read what a list brings, each with its topic."""
-_LEAST = 100  # rows worth a portion of their own
+_GATHERED = 1 / 3  # of what may be ahead: rows worth a portion of their own
+_SMOOTHED_S = 1.0
 _LOOK_AGAIN_S = 0.02
 _SILENT_S = 15.0
 _PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -37,24 +38,45 @@ class PacedOutlet:
     """Sends portions (`importing.Outlet`). `waiting` hears once when nobody has read for a while."""
 
     def __init__(
-        self, producer: Producer, distance: Distance, stopped: Callable[[], bool], waiting: Callable[[int], None]
+        self,
+        producer: Producer,
+        distance: Distance,
+        stopped: Callable[[], bool],
+        waiting: Callable[[int], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._producer, self._distance, self._stopped, self._waiting = producer, distance, stopped, waiting
+        self._clock = clock
+        self._looked_at: float | None = None
+        self._due, self._speed, self._most = 0, AHEAD / AHEAD_S, float(AHEAD)
 
     def room(self) -> int:
         """See `Outlet`."""
-        began, told, least = time.monotonic(), False, None
+        began, told, least = self._clock(), False, None
         while not self._stopped():
             behind = _patiently(self._distance.records)
-            if behind <= AHEAD - _LEAST:
-                return AHEAD - behind
+            self._learn(behind)
+            if behind <= self._most * (1 - _GATHERED):
+                room = int(self._most - behind)
+                self._due += room
+                return room
             if least is None or behind < least:
-                began, least = time.monotonic(), behind
-            if not told and time.monotonic() - began > _SILENT_S:
+                began, least = self._clock(), behind
+            if not told and self._clock() - began > _SILENT_S:
                 told = True
                 self._waiting(behind)
             time.sleep(_LOOK_AGAIN_S)
         return 0
+
+    def _learn(self, behind: int) -> None:
+        """Note how fast the services read, so that what lies before a live lead is read within `AHEAD_S`."""
+        now = self._clock()
+        if self._looked_at is not None and now > self._looked_at:
+            passed = now - self._looked_at
+            speed = max(0, self._due - behind) / passed
+            self._speed += (speed - self._speed) * min(1.0, passed / _SMOOTHED_S)
+            self._most = min(AHEAD, max(LEAST_AHEAD, self._speed * AHEAD_S))
+        self._looked_at, self._due = now, behind
 
     def publish(self, messages: Sequence[Message]) -> None:
         """See `Outlet`. What was not acknowledged goes again, under the same ids."""
