@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -18,6 +17,7 @@ from schemas import codec
 from services.cli import books
 from services.cli.configured import configured
 from services.cli.installation import Installation, running
+from services.cli.sourcesecrets import secrets_file
 from services.cli.tables import show, table
 from services.intake.hydrate import store
 from services.intake.hydrate.answer import Gone
@@ -112,10 +112,10 @@ def _told(
     assert source.hydrate is not None, "asked before"  # noqa: S101  # narrows the type
     if source.hydrate.api == "linkedin" and not scope:
         raise _no("LinkedIn lists leads by account: name each with --of urn:li:sponsoredAccount:123")
-    secrets = SourceSecrets(os.environ.get("CAUDAL_SOURCE_SECRETS", str(here.home / "source-secrets.json")))
+    secrets = SourceSecrets(str(secrets_file()))
     token = next(iter(secrets.of(source.name, "token")), None)
     if token is None:
-        raise _no(f"source {source.name} has no secret `token`")
+        raise _no(f"source {source.name} has no token; keep one with `caudal sources secret {source.name} token`")
     settings = configured(IntakeSettings, "hydrate_timeout_s", "outbound_allow")
     get = getter(settings.hydrate_timeout_s, allowed(settings.outbound_allow))
     waiting = patient(get, source.hydrate, lambda: datetime.now(UTC), _wait)

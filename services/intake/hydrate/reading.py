@@ -70,7 +70,7 @@ class Hydration:
         if job.source is None or job.source.hydrate is None:
             return Denied("book sources has no `hydrate` for this source")
         if job.token is None:
-            return Denied("the source has no secret `token`")
+            return Denied("it has no token")
         late = time.monotonic() + self.settings.hydrate_timeout_s > job.ours_until
         if late or self.silent.get(source) == context.now:
             return NotTried()

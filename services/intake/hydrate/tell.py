@@ -35,8 +35,8 @@ def dead_letter(row: Notice, reason: str, detail: str, now: datetime) -> Outgoin
 def parked(row: Notice, state: Origin, now: datetime) -> Outgoing:
     """The source's token was refused for this lead: said once for each time."""
     text = (
-        f"Leads of source {state.source} wait: its API refuses us ({state.parked_why}). Renew the token (the source's "
-        "secret `token`) or its permissions; they are read as soon as it works."
+        f"Leads of source {state.source} wait: its API refuses us ({state.parked_why}). Renew the token "
+        f"(`caudal sources secret {state.source} token`) or its permissions; they are read as soon as it works."
     )
     return _alert("alert.raised", row, state, text, now)
 
