@@ -16,6 +16,7 @@ from schemas.topics import CONSENTS_RECEIVED, LEADS_RECEIVED
 from services.intake import normalise
 from services.intake.arrival import Accepted, Arrival, Fault, Refused, arrival_id, body_hash, own_key, refused
 from services.intake.fields import CLICK_IDS, Sorted, only, sort_fields
+from services.intake.quality import name_quality
 from services.intake.sources.source import Source
 from services.intake.values import amount, is_scalar, moment, text, truth
 from services.runtime.verdict import Outgoing
@@ -61,6 +62,7 @@ def _lead(arrival: Arrival, lead_id: str, found: Sorted) -> dict[str, Any]:
     budget = amount(values.get("budget"))
     if budget is None and "budget" in values:
         answers["budget"] = values["budget"]
+    contact = _contact(values, email, phone)
     data = {
         "occurred_at": moment(values.get("occurred_at"), arrival.received_at),
         "recorded_at": arrival.recorded_at,
@@ -71,9 +73,10 @@ def _lead(arrival: Arrival, lead_id: str, found: Sorted) -> dict[str, Any]:
         "source_key": own_key(arrival),
         "identity": identity_hash(arrival.secret, fold_email(email) if email else None, phone, lead_id),
         "origin": _origin(source, values),
-        "contact": _contact(values, email, phone),
+        "contact": contact,
         "email_quality": email_quality,
         "phone_quality": phone_quality,
+        "name_quality": name_quality(contact.get("full_name")),
         "cost": None if source.cost is None else float(source.cost),
         "currency": None if source.cost is None else source.currency,
         "product": values.get("product") or source.product,
