@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from schemas.events.event import derived_id
-from services.intake.parse import Ambiguous
+from services.intake.parse import MOST_KEYS, Ambiguous
 from services.intake.sources.source import Source
 from services.intake.values import is_scalar, text
 from services.runtime.verdict import Outgoing
@@ -62,6 +62,9 @@ Reader = Callable[[Arrival], Accepted | Refused]
 def refused(field: str, code: str, message: str) -> Refused:
     """A refusal for one reason."""
     return Refused((Fault(field, code, message),))
+
+
+TOO_MANY_KEYS = refused("", "too_many_fields", f"one item has at most {MOST_KEYS} fields")
 
 
 def ambiguous(item: Ambiguous) -> Refused:

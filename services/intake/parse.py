@@ -16,6 +16,8 @@ What real senders do is read, what could mean two things or cannot be stored as 
 | a number over 4,300 digits                | 400 `bad_json`                                                          |
 | a number beyond every double (`1e999`)    | that field is passed over                                               |
 | more than 200 levels                      | 400 `bad_json`                                                          |
+| more than 200,000 colons in a body        | 400 `too_many_fields`: each key has one, and reading holds all others up |
+| more than 2,000 keys in an item           | 422 `too_many_fields`, that item only                                   |
 
 Whatever was cleaned stands as it was sent in `raw`, but for items of a batch, whose text is written anew.
 """
@@ -35,6 +37,8 @@ from services.intake.brackets import nested
 
 _MOST_FIELDS = 500
 _MOST_LEVELS = 200  # as pydantic's parser
+_MOST_COLONS = 200_000
+MOST_KEYS = 2000
 _SEPARATOR = re.compile(rb'"[ \t\r\n]*:')  # after every key; in a string only at its start or an escaped quote
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _BOM = b"\xef\xbb\xbf"
@@ -73,8 +77,15 @@ def names_once(body: bytes, content: Any) -> bool:
     return body.count(b":") == keys or len(_SEPARATOR.findall(body)) == keys
 
 
+def too_many_keys(item: Any) -> bool:
+    """Whether an item has more keys than a lead can, all levels together."""
+    return _keys(item) > MOST_KEYS
+
+
 def _parse(body: bytes, cleaned: Callable[[Any], Any]) -> Any | Unparsed:
     body = body.removeprefix(_BOM)
+    if len(body) > _MOST_COLONS and body.count(b":") > _MOST_COLONS:
+        return Unparsed("too_many_fields", f"the body has more than {_MOST_COLONS} fields; send fewer in one batch")
     try:
         content = from_json(body, allow_inf_nan=False)
     except ValueError as error:

@@ -13,13 +13,13 @@ from starlette.types import Receive
 from schemas import codec
 from services.intake import keys
 from services.intake.answers import UNAUTHORIZED, Problem, batch_response, problem_response, refusal, single_response
-from services.intake.arrival import Accepted, Arrival, Reader, Refused, ambiguous, refused
+from services.intake.arrival import TOO_MANY_KEYS, Accepted, Arrival, Reader, Refused, ambiguous, refused
 from services.intake.body import MOST_ITEM_BYTES, Items, opened, read_body, read_items
 from services.intake.caps.counter import Counter, no_counter
 from services.intake.caps.keep import within_caps
 from services.intake.gateway import Gateway
 from services.intake.limits import Limits
-from services.intake.parse import Ambiguous
+from services.intake.parse import Ambiguous, too_many_keys
 from services.intake.sources.source import Source
 from services.runtime.transport import Message
 from services.runtime.verdict import Book, Outgoing
@@ -115,6 +115,8 @@ def read_one(reader: Reader, arrival: Arrival) -> Accepted | Refused:
         return refused("", "not_an_object", "an item must be a JSON object with named fields")
     if len(arrival.raw) > MOST_ITEM_BYTES:
         return refused("", "too_large", f"one item has at most {MOST_ITEM_BYTES} bytes")
+    if too_many_keys(arrival.content):
+        return TOO_MANY_KEYS
     result = reader(arrival)
     if isinstance(result, Accepted) and any(map(_too_large, result.events)):
         return refused("", "too_large", "the item is too large for one record; send shorter fields")

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.intake.answers import Problem
-from services.intake.arrival import Refused, ambiguous, refused
+from services.intake.arrival import TOO_MANY_KEYS, Refused, ambiguous, refused
 from services.intake.body import MOST_ITEM_BYTES, MOST_ITEMS
 from services.intake.brackets import nested
-from services.intake.parse import Ambiguous, item_text, pairs_text
+from services.intake.parse import Ambiguous, item_text, pairs_text, too_many_keys
 from services.intake.sources.mapping import key_of, mapped
 from services.intake.sources.paths import at
 from services.intake.sources.protocol import Delivery, Item, Unpacked
@@ -41,6 +41,8 @@ def lead(content: Any, raw: str, source: Source) -> Item | Refused:
         return ambiguous(content)
     if not isinstance(content, dict):
         return refused("", "not_an_object", "an item must be an object with named fields")
+    if too_many_keys(content):
+        return TOO_MANY_KEYS
     return Item("lead", mapped(content, source), raw, key_of(content, source))
 
 
