@@ -28,5 +28,5 @@ PROTOCOLS: Mapping[str, Protocol] = {
     "mailchimp": Protocol(mailchimp.unpack, mailchimp.handshake, unread=True),
     "meta": Protocol(meta.unpack, meta.handshake, unread=True),
     "plain": Protocol(plain.unpack),
-    "segment": Protocol(segment.unpack, answer=segment.answer),
+    "segment": Protocol(segment.unpack, answer=segment.answer, unread=True),
 }
