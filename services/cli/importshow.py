@@ -10,7 +10,6 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
-from schemas.events.leads import LeadReceived
 from services.cli.importjob import Ready
 from services.cli.tables import table
 from services.intake.arrival import Accepted, Refused
@@ -20,6 +19,7 @@ from services.intake.files.jobs import Counts, Job
 from services.intake.files.layout import read
 from services.intake.files.mapping import Mapped
 from services.intake.files.submissions import submission
+from services.intake.submission import lead_of
 
 _SHOWN_ROWS = 5
 
@@ -63,9 +63,10 @@ def _becomes(ready: Ready, item: Item | BadRow) -> str:
 
 
 def _said(accepted: Accepted) -> str:
-    event = accepted.events[0].data
-    if not isinstance(event, LeadReceived):
-        return f"{accepted.events[0].type} {accepted.events[0].value}"
+    first = accepted.events[0]
+    if first.type != "lead.received":
+        return f"{first.type} {first.value}"
+    event = lead_of(first)
     contact = event.contact.model_dump(exclude_none=True, exclude={"email_raw", "phone_raw"})
     parts = [f"{name}: {value}" for name, value in contact.items()]
     parts += [f"{name}: {value}" for name in ("product", "message", "budget") if (value := getattr(event, name))]
