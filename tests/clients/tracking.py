@@ -15,8 +15,9 @@ CLIENT = importlib.import_module(f"{sys.argv[1]}.client").Client
 def begun(play: dict[str, Any], told: list[str]) -> Any:
     """A client that was handed every event of the play, and sends them beside us."""
     client = CLIENT(
-        play["key"], host=play["host"], gzip=play["gzip"], upload_size=4, on_error=lambda why, _: told.append(str(why))
-    )
+        play["key"], host=play["host"], gzip=play["gzip"], upload_size=4, max_retries=3,
+        on_error=lambda why, _: told.append(str(why)),
+    )  # fmt: skip
     for event in play["events"]:
         if event["call"] == "track":
             client.track(event["id"], "Lead Submitted", {"email": event["email"]}, message_id=event["id"])

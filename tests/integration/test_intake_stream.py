@@ -27,14 +27,14 @@ def test_mapped_json_and_cloudevents_become_leads_once_and_garbage_a_dead_letter
     kafka: str, database: str, tmp_path: Path
 ) -> None:
     create_topics(kafka, [*CATALOGUE, source_topic("feed")], partitions=3)
-    publish_book(kafka, "sources:\n  feed: {kind: kafka, id_field: ref, region: ES}\n")
+    publish_book(kafka, "sources:\n  feed: {kind: kafka, id_field: ref, region: ES, fields: {who.mail: email}}\n")
     producer = KafkaProducer(bootstrap_servers=kafka)
     structured = (
         b'{"specversion": "1.0", "id": "e1", "type": "t", "source": "s", "data": {"ref": 2, "phone": "600000012"}}'
     )
     for value, headers in [
-        (b'{"ref": 1, "correo": "ana@example.com"}', []),
-        (b'{"ref": 1, "correo": "ana@example.com"}', []),
+        (b'{"ref": 1, "who": {"mail": "ana@example.com"}}', []),
+        (b'{"ref": 1, "who": {"mail": "ana@example.com"}}', []),
         (structured, [("content-type", b"application/cloudevents+json")]),
         (b"garbage", []),
     ]:
@@ -64,6 +64,7 @@ def test_mapped_json_and_cloudevents_become_leads_once_and_garbage_a_dead_letter
         LeadReceived.model_validate_json(r.value or b"") for r in records_of(kafka, LEADS_RECEIVED.name, b'"feed"')
     ]
     assert sorted(lead.source_key or "" for lead in leads) == ["1", "2"]
+    assert {lead.contact.email or lead.contact.phone for lead in leads} == {"ana@example.com", "+34600000012"}
     (dead,) = records_of(kafka, DEADLETTERS.name, b"sources.feed.v1")
     assert b'"bad_json"' in (dead.value or b"")
     assert "example.com" not in errors.read_text()

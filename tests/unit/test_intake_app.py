@@ -16,9 +16,10 @@ from schemas.events.leads import LeadReceived
 from schemas.events.people import ConsentReceived
 from schemas.identity import address_hash
 from services.intake import keys
-from services.intake.app import build_app
+from services.intake.app import READERS, build_app
 from services.intake.receive import Intake
 from services.intake.rules import SourceRules
+from services.intake.write_key import PATHS
 from services.runtime.errors import Unavailable
 from services.runtime.transport import Message
 from services.runtime.verdict import Book
@@ -360,4 +361,5 @@ def test_metrics_name_the_source_and_outcome_and_nothing_that_was_sent(desk: Des
 def test_the_description_names_every_path(desk: Desk) -> None:
     document = desk.call("GET", "/openapi.json").json()
     assert document["openapi"].startswith("3.1")
-    assert set(document["paths"]) == {"/v1/leads", "/v1/activities", "/v1/consents", "/v1/outcomes", "/u/{token}"}
+    own = {"/in/{source}", "/in/{source}/{key}", "/u/{token}"}
+    assert set(document["paths"]) == {*(f"/v1/{name}" for name in READERS), *PATHS, *own}

@@ -13,6 +13,7 @@ from schemas.events.activities import ActivityReceived
 from schemas.identity import identity_hash
 from services.intake.decide import decide
 from services.intake.rules import SourceRules
+from services.intake.sources.presets import presets
 from services.intake.submission import lead_of
 from services.runtime.verdict import Book, Context, Dead, Emit, Incoming
 from tests.unit.test_intake_deliver import KEY, KEYS, SECRET, Desk, ids
@@ -144,6 +145,12 @@ def test_on_a_topic_a_source_is_read_by_its_map_and_has_the_ids_of_http() -> Non
     assert (lead.contact.email, lead.contact.city, lead.product, lead.source_key) == (
         "ana@example.com", "Vigo", "roof", "7")  # fmt: skip
     assert [event.id for event in told.events] == ids(at)
+
+
+@pytest.mark.parametrize("preset", ["segment", "rudderstack", "cloudevents", "standard-webhooks"])
+def test_a_preset_of_an_event_stream_is_told_in_two_languages(preset: str) -> None:
+    assert presets()[preset].how
+    assert presets()[preset].how_es
 
 
 def test_on_a_topic_what_is_no_object_is_a_dead_letter() -> None:
