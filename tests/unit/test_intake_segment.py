@@ -3,17 +3,27 @@
 import base64
 import gzip
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from schemas.events.activities import ActivityReceived
 from schemas.identity import identity_hash
+from services.intake.answers import Problem
+from services.intake.arrival import Arrival
+from services.intake.receive import read_one
+from services.intake.reports import read_activity
 from services.intake.sources import segment
+from services.intake.sources.protocol import Delivery, Item
+from services.intake.sources.source import Source
+from services.intake.submission import read_lead
 from tests.unit.test_intake_deliver import KEY, KEYS, OTHER_KEY, OTHER_KEYS, SECRET, Desk, ids
 
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TRAITS = {"email": "ana@example.com", "firstName": "Ana", "phone": "+34 600 000 012", "company": {"name": "Example SL"}}
 CONTEXT = {
     "library": {"name": "x"}, "ip": "192.0.2.7", "userAgent": "Mozilla", "locale": "es-ES",
@@ -254,3 +264,27 @@ def test_a_source_that_sends_no_activities_is_told_so_event_by_event() -> None:
     at = desk(accepts=["leads"])
     answer = batch(at, submitted(), track(2))
     assert (answer.json()["accepted"], answer.json()["results"][1]["error"]["code"]) == (1, "forbidden")
+
+
+NAMES = ["type", "event", "userId", "anonymousId", "messageId", "properties", "traits", "context", "page", "campaign",
+         "timestamp", "sentAt", "email", "phone", "name", "address", "company", "consents", "a", "url"]  # fmt: skip
+names = st.sampled_from(NAMES)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20)
+    | st.sampled_from(["a@b.example", "7", "track"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names | st.text(max_size=8), inner, max_size=4),
+    max_leaves=15,
+)  # fmt: skip
+odd_events = st.dictionaries(names, values, max_size=8).map(lambda event: {"userId": "u", "type": "track", **event})
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(values | odd_events, max_size=4), values, st.sampled_from(["batch", *segment.CALLS]))
+def test_whatever_an_event_holds_is_an_item_or_a_refusal(listed: list[Any], sent_at: Any, call: str) -> None:
+    source = Source(name="web", lead_events=("x", "identify"), fields={"a.b": "email"})
+    content: Any = {"batch": listed, "sentAt": sent_at} if call == "batch" else (listed or [{}])[0]
+    unpacked = segment.unpack(Delivery(f"v1/{call}", {}, {}, json.dumps(content).encode(), NOW), source)
+    for item in () if isinstance(unpacked, Problem) else unpacked.items:
+        if isinstance(item, Item):
+            reader = read_lead if item.kind == "lead" else read_activity
+            assert read_one(reader, Arrival(source, item.content, item.raw, item.key, NOW, NOW, SECRET))
