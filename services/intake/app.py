@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from services.intake import openapi, unsubscribe
 from services.intake.answers import FAILED, UNAUTHORIZED, UNAVAILABLE, Problem, json_response, problem_response
 from services.intake.arrival import Reader
-from services.intake.deliver import PREFIX, address, deliver, known_source, taken
+from services.intake.deliver import OF_ANY_PAGE, PREFIX, address, deliver, known_source, taken
 from services.intake.receive import Intake, authenticated, message, take
 from services.intake.reports import read_activity, read_consent, read_outcome, read_result
 from services.intake.sources.protocols import PROTOCOLS
@@ -98,6 +98,7 @@ def _delivered(intake: Intake) -> ASGIApp:
             return await deliver(intake, scope, receive, source, PROTOCOLS[source.protocol], where)
 
         response = await _answered("in", answer)
+        response.headers.update(OF_ANY_PAGE)
         _count(source.name if source else "unknown", response.status_code, time.perf_counter() - began)
         await response(scope, receive, send)
 

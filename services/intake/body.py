@@ -108,7 +108,7 @@ def read_content(content_type: str, body: bytes) -> tuple[Any, str] | Problem:
         if kind == "application/x-www-form-urlencoded":
             return _parsed(parse_form(body), form_text, body)
         if kind == "multipart/form-data":
-            return _multipart(content_type, body)
+            return read_multipart(content_type, body)
     return _parsed(parse_json(body), bytes.decode, body)
 
 
@@ -137,20 +137,21 @@ def _batch(contents: list[Any]) -> Items | Problem:
     return Items(tuple(contents), tuple(map(item_text, contents)), batch=True)
 
 
-def _multipart(content_type: str, body: bytes) -> tuple[Any, str] | Problem:
-    """The text fields of a multipart form; files are not taken."""
-    if len(body) > MOST_ITEM_BYTES:
+def read_multipart(content_type: str, body: bytes, files: int = 0) -> tuple[Any, str] | Problem:
+    """The fields of a multipart form; of at most so many files beside them the name alone."""
+    if len(body) > (MOST_BYTES if files else MOST_ITEM_BYTES):
         return ITEM_TOO_LARGE
 
     async def stream() -> AsyncGenerator[bytes, None]:
         yield body
 
-    parser = MultiPartParser(Headers({"content-type": content_type}), stream(), max_files=0, max_fields=500)
+    parser = MultiPartParser(Headers({"content-type": content_type}), stream(), max_files=files, max_fields=500)
+    parser.spool_max_size = MOST_BYTES + 1  # nothing of it is written to a disk, so nothing waits for one
     try:
         form = _at_once(parser.parse())
     except MultiPartException as error:
         return Problem(400, "bad_form", f"the form cannot be read: {error.message}")
-    pairs = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+    pairs = [(n, value if isinstance(value, str) else value.filename or "") for n, value in form.multi_items()]
     return nested(pairs), pairs_text(pairs)
 
 

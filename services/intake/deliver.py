@@ -32,6 +32,12 @@ from services.runtime.transport import Message
 
 log = structlog.get_logger()
 PREFIX = "/in/"
+OF_ANY_PAGE = {"access-control-allow-origin": "*"}
+"""Scripts of web pages may post here and read the answer: what counts is the key, and there are no cookies."""
+_PREFLIGHT = {
+    **OF_ANY_PAGE, "access-control-allow-methods": "GET, POST", "access-control-max-age": "86400",
+    "access-control-allow-headers": "authorization, content-type, idempotency-key, x-api-key",
+}  # fmt: skip
 _ITEMS_AT_ONCE = 50  # then others get their turn on the loop
 _MOST_PARAMETERS = 500
 _READERS: Mapping[Kind, tuple[str, Reader]] = {
@@ -83,6 +89,8 @@ async def deliver(
 ) -> Response:
     """Verify, unpack, read, publish, answer. Raises `Unavailable` when the broker may not have all of it."""
     headers, method = headers_of(scope), scope["method"]
+    if method == "OPTIONS":
+        return Response(b"", 200, _PREFLIGHT)
     query = _query(scope["query_string"].decode("latin-1"))
     if isinstance(query, Problem):
         return problem_response(query)

@@ -34,6 +34,8 @@ def test_each_presets_example_is_a_lead_on_the_topic(
         publish_book(kafka, yaml.safe_dump({"sources": sources}))
         with httpx.Client(base_url=intake.url) as client:
             answers = {name: posted(client, path, name) for name, path in paths.items()}
+            page = client.get("/in/it-typeform", headers={"accept": "text/html", "accept-language": "es"}).text
+        assert "Enviar leads a «it-typeform»" in page
         assert {name: answer.status_code for name, answer in answers.items()} == {
             name: 302 if name == "salesforce-web-to-lead" else 200 for name in CASES}  # fmt: skip
         assert "example.org" not in intake.errors.read_text()

@@ -462,6 +462,27 @@ def test_a_form_is_read_in_the_letters_that_it_is_written_in(label: str, written
     assert (lead.contact.full_name, lead.contact.email) == (expected, "a@example.org")
 
 
+@pytest.mark.parametrize("size", [10, 3_000_000])
+def test_a_file_in_a_form_costs_no_lead_and_its_name_is_kept(size: int) -> None:
+    desk = desk_of("generic-form")
+    files = {"plan": ("plan.pdf", b"x" * size, "application/pdf")}
+    answer = desk.call("POST", path_of("generic-form"), data={"email": "a@example.org"}, files=files)
+    assert answer.status_code == 200, answer.text
+    (lead,) = desk.leads()
+    assert (lead.contact.email, lead.answers) == ("a@example.org", {"plan": "plan.pdf"})
+    assert len(lead.raw) < 100
+
+
+def test_a_script_of_a_web_page_may_post_and_read_the_answer() -> None:
+    desk, origin = desk_of("hubspot-form"), {"origin": "https://www.example.com"}
+    asked = {**origin, "access-control-request-method": "POST", "access-control-request-headers": "content-type"}
+    allowed = desk.call("OPTIONS", path_of("hubspot-form"), headers=asked)
+    assert (allowed.status_code, allowed.headers["access-control-allow-origin"]) == (200, "*")
+    assert "content-type" in allowed.headers["access-control-allow-headers"]
+    for answer in (send(desk, "hubspot-form"), desk.call("POST", "/in/it", headers=origin)):
+        assert answer.headers["access-control-allow-origin"] == "*"
+
+
 def test_a_browser_sees_a_page_and_a_program_its_id() -> None:
     desk = desk_of("generic-form")
     for accept, kind in (("text/html,*/*", "text/html; charset=utf-8"), ("*/*", "application/json")):

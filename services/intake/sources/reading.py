@@ -6,6 +6,7 @@ somebody's web site, or a person who tries the address out.
 | sent                                     | what becomes of it                                                  |
 | ---------------------------------------- | ------------------------------------------------------------------- |
 | a form that is not UTF-8                 | value by value: as UTF-8, else as its charset says, else as cp1252  |
+| a form with files                        | their names; the files are not kept                                 |
 | a form without its label                 | read as a form                                                      |
 | JSON with a comma before `}` or `]`      | read: it was pasted from a page                                     |
 """
@@ -17,12 +18,13 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from services.intake.answers import Problem
-from services.intake.body import read_content
+from services.intake.body import read_content, read_multipart
 from services.intake.brackets import nested
 from services.intake.parse import Unparsed, pairs_text, parse_form
 
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 _FORM = "application/x-www-form-urlencoded"
+_MOST_FILES = 20
 _COMMA = re.compile(rb'("(?:[^"\\]|\\.)*(?:"|\\?\Z))|,(?=\s*[}\]])', re.DOTALL)  # strings first, so that theirs stay
 _CHARSET = re.compile(r"charset=\"?(iso-8859-\d{1,2}|(?:windows-|cp)125\d|koi8-[ru]|shift_jis|euc-(?:jp|kr)|big5|gbk)")
 _AS_BROWSERS_DO = {"iso-8859-1": "cp1252"}
@@ -33,6 +35,8 @@ def read(content_type: str, body: bytes) -> tuple[Any, str] | Problem:
     kind, body = content_type.partition(";")[0].strip().lower(), body.lstrip(_BLANK)
     if body[:1] not in (b"", b"{", b"[", b"<") and (kind == _FORM or _may_be_form(kind, body)):
         return _form(content_type, body)
+    if kind == "multipart/form-data" and body[:1] not in (b"", b"{", b"[", b"<"):
+        return read_multipart(content_type, body, _MOST_FILES)
     found = read_content(content_type, body)
     if isinstance(found, Problem) and found.code == "bad_json":
         again = read_content(content_type, _COMMA.sub(lambda match: match[1] or b"", body))
