@@ -78,6 +78,12 @@ def test_the_page_shows_the_sources_own_names_what_it_requires_and_its_limits() 
     assert "Set prueba to true." in text
 
 
+def test_a_source_without_signature_is_told_nothing_of_signatures_and_the_reverse() -> None:
+    keyed, signed = (html(source(**entry), "x", "en") for entry in ({}, {"preset": "typeform"}))
+    assert ("<code>unauthorized" in keyed, "<code>bad_signature" in keyed) == (True, False)
+    assert ("<code>unauthorized" in signed, "<code>bad_signature" in signed) == (False, True)
+
+
 def test_by_contract_only_the_fields_that_are_kept_stand_there() -> None:
     text = html(source(allowed=["email", "city"]), "https://x.test/in/shop", "en")
     assert set(LISTED.findall(text)) == {"email", "city"}
