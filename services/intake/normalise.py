@@ -9,6 +9,7 @@ import idna
 import phonenumbers
 
 from schemas.events.leads import Quality
+from services.intake.dialled import dialled
 
 _EMAIL = re.compile(
     r'[^\s@<>"(),:;\\\x00-\x1f\x7f]{1,64}@'
@@ -51,11 +52,11 @@ def region_of(country: str | None, default: str | None) -> str | None:
 
 @lru_cache(maxsize=8192)
 def phone(written: str | None, region: str | None) -> tuple[str | None, Quality]:
-    """E.164 and how good the number is; None where it cannot be one. Cached: parsing costs about 20 µs."""
+    """E.164 and how good the number is; None where it cannot be one. Cached: reading one takes 15 µs and more."""
     if not written:
         return None, "missing"
     try:
-        number = phonenumbers.parse(written.removeprefix("tel:")[:60], region)
+        number = dialled(written.removeprefix("tel:")[:60], region)
     except phonenumbers.NumberParseException:
         return None, "invalid"
     valid = phonenumbers.is_valid_number(number)
