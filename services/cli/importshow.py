@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.markup import escape
 from rich.table import Table
 
+from schemas.topics import LEADS_RECEIVED
 from services.cli.importjob import Ready
 from services.cli.tables import table
 from services.intake.arrival import Accepted, Refused
@@ -63,14 +64,14 @@ def _becomes(ready: Ready, item: Item | BadRow) -> str:
 
 
 def _said(accepted: Accepted) -> str:
-    first = accepted.events[0]
-    if first.type != "lead.received":
-        return f"{first.type} {first.value}"
-    event = lead_of(first)
-    contact = event.contact.model_dump(exclude_none=True, exclude={"email_raw", "phone_raw"})
+    event = accepted.events[0]
+    if event.topic is not LEADS_RECEIVED:
+        return f"{event.type} {event.value}"
+    lead = lead_of(event)
+    contact = lead.contact.model_dump(exclude_none=True, exclude={"email_raw", "phone_raw"})
     parts = [f"{name}: {value}" for name, value in contact.items()]
-    parts += [f"{name}: {value}" for name in ("product", "message", "budget") if (value := getattr(event, name))]
-    parts += [f"({name}: {value})" for name, value in event.answers.items()]
+    parts += [f"{name}: {value}" for name in ("product", "message", "budget") if (value := getattr(lead, name))]
+    parts += [f"({name}: {value})" for name, value in lead.answers.items()]
     return ", ".join(parts)
 
 

@@ -35,6 +35,7 @@ from pydantic_core import from_json, to_json
 
 from services.intake.brackets import nested
 
+_NESTED = (dict, list)  # a union in its place would be built anew at every call
 _MOST_FIELDS = 500
 _MOST_LEVELS = 200  # as pydantic's parser
 _MOST_COLONS = 200_000
@@ -127,7 +128,7 @@ def item_text(item: Any) -> str:
 
 def _keys(value: Any) -> int:
     if isinstance(value, dict):
-        return len(value) + sum(_keys(inner) for inner in value.values() if isinstance(inner, dict | list))
+        return len(value) + sum(_keys(inner) for inner in value.values() if isinstance(inner, _NESTED))
     return sum(map(_keys, value)) if isinstance(value, list) else 0
 
 

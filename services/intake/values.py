@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 _TRUE = frozenset({"true", "1", "yes", "y", "on", "si", "sí", "s", "ok", "accepted", "granted"})
+_SCALARS = (str, int, float)  # a union in its place would be built anew at every call
 _NUMBER = re.compile(r"[0-9][0-9.,' ]{0,30}")
 _EXACT = 2**53  # a double holds whole numbers up to here
 _EPOCH_MS = 100_000_000_000  # a larger number of seconds would lie after the year 5000
@@ -15,7 +16,7 @@ _EPOCH_MS = 100_000_000_000  # a larger number of seconds would lie after the ye
 
 def is_scalar(value: Any) -> bool:
     """Whether a value can stand in one field."""
-    return value is None or isinstance(value, str | int | float)
+    return value is None or isinstance(value, _SCALARS)
 
 
 def text(value: Any, limit: int = 200) -> str | None:
