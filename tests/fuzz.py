@@ -47,6 +47,8 @@ def book() -> tuple[str, dict[str, str]]:
         if "signature" not in preset.source:
             texts[name], prefix, digest = keys.new_key()
             made[name] = {"preset": name, "keys": [{"prefix": prefix, "sha256": digest}]}
+            if "redirect_field" in preset.source:
+                made[name]["redirect_hosts"] = ["www.example.com"]
     texts["all"], prefix, digest = keys.new_key()
     accepts = ["leads", "activities", "consents", "outcomes", "results"]
     made["all"] = {
