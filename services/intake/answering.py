@@ -1,4 +1,4 @@
-"""The HTTP protocol of the server: uvicorn's, but that head and body of an answer go out in one piece."""
+"""The HTTP protocol of the server: uvicorn's, but answers go out in one piece, and no head of a request may dawdle."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_WITHIN_S = 15.0
 
 
 class OnePiece:
@@ -35,13 +37,37 @@ class OnePiece:
             self._transport.write(b"".join(parts))
 
 
+class HeadClock:
+    """Closes a connection that does not bring the whole head of its next request within `HEAD_WITHIN_S`."""
+
+    def __init__(self, made: HttpToolsProtocol) -> None:
+        self._made = made
+        self._timer: asyncio.TimerHandle | None = None
+
+    def look(self) -> None:
+        """Called when the connection is made and after each of its pieces: start or stop the clock."""
+        cycle = self._made.cycle
+        in_head = cycle is None or cycle.response_complete
+        if in_head and self._timer is None:
+            self._timer = self._made.loop.call_later(HEAD_WITHIN_S, self._made.transport.close)
+        elif not in_head and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
 def protocol(*arguments: Any, **named: Any) -> HttpToolsProtocol:
     """One connection's protocol, as uvicorn asks for it."""
     made = HttpToolsProtocol(*arguments, **named)
-    connected = made.connection_made
+    connected, received, clock = made.connection_made, made.data_received, HeadClock(made)
 
     def connection_made(transport: asyncio.Transport) -> None:
         connected(cast(asyncio.Transport, OnePiece(transport, made.loop)))
+        clock.look()
+
+    def data_received(data: bytes) -> None:
+        received(data)
+        clock.look()
 
     made.connection_made = connection_made  # type: ignore[method-assign]  # wrapped for one connection
+    made.data_received = data_received  # type: ignore[method-assign]  # the same
     return made

@@ -1,11 +1,15 @@
 """Answers on the wire: intake sends one in one piece, and the bench waits for the whole of it."""
 
 import asyncio
+import socket
 import time
 from typing import Any, cast
 
+import pytest
+import uvicorn
+
 from services.cli.benches.posting import Connection, Load
-from services.intake.answering import OnePiece
+from services.intake.answering import OnePiece, protocol
 
 HEAD, BODY = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", b"{}"
 
@@ -75,3 +79,39 @@ def test_the_bench_counts_an_answer_in_pieces_once() -> None:
 
     load = asyncio.run(run())
     assert (len(load.took), load.refused) == (2, 0)
+
+
+async def slow(_scope: Any, _receive: Any, send: Any) -> None:
+    await asyncio.sleep(0.4)
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": BODY})
+
+
+async def answered(pieces: list[bytes]) -> bytes:
+    """What a server with this protocol says to these pieces, until one of the two closes."""
+    config = uvicorn.Config(slow, http=protocol, ws="none", lifespan="off", log_config=None)  # type: ignore[arg-type]
+    server = uvicorn.Server(config)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        while not server.started:
+            await asyncio.sleep(0.01)
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+        for piece in pieces:
+            writer.write(piece)
+            await asyncio.sleep(0.05)
+        said = await asyncio.wait_for(reader.read(), 20)
+        writer.close()
+        server.should_exit = True
+        await serving
+    return said
+
+
+def test_a_head_that_does_not_end_is_cut_off_and_an_answer_that_takes_long_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.intake.answering.HEAD_WITHIN_S", 0.2)
+    whole = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    assert asyncio.run(answered([])) == b""
+    assert asyncio.run(answered([b"GET / HTTP/1.1\r\n", b"a: b\r\n"])) == b""
+    assert asyncio.run(answered([whole[:10], whole[10:]])).endswith(BODY)
