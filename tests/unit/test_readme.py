@@ -36,9 +36,11 @@ def test_every_topic_stands_in_the_table() -> None:
     assert set(listed) == names
 
 
-def test_every_preset_with_an_example_stands_among_the_channels() -> None:
+def test_every_preset_stands_among_the_channels_with_tests_that_exist() -> None:
     table = README.partition("## Channels")[2].partition("\n## ")[0]
-    assert [name for name, preset in presets().items() if preset.example and f"`{name}`" not in table] == []
+    assert [name for name in presets() if f"`{name}`" not in table] == []
+    tests = {file.name for file in Path(__file__).parents[1].rglob("test_*.py")}
+    assert set(re.findall(r"`(?:tests/\w+/)?(test_\w+\.py)`", table)) <= tests
 
 
 def test_every_command_in_the_readme_exists() -> None:
