@@ -26,10 +26,7 @@ class SourceRules(Rules):
         sources = book.get("sources") if isinstance(book, dict) else None
         if not isinstance(sources, dict):
             return book
-        named = {
-            n: {**with_preset(s or {}), "name": n} if isinstance(s, dict | None) else s for n, s in sources.items()
-        }
-        return {**book, "sources": named}
+        return {**book, "sources": {name: _named(name, entry) for name, entry in sources.items()}}
 
     @model_validator(mode="after")
     def _known_protocols(self) -> SourceRules:
