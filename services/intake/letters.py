@@ -13,6 +13,7 @@ from schemas.events.operations import DeadLetter
 from schemas.topics import DEADLETTERS
 from services.intake.arrival import Accepted, Refused
 from services.intake.body import MOST_ITEM_BYTES
+from services.intake.keys import masked
 from services.runtime.transport import Message
 
 _SOURCE = "caudal/intake"
@@ -23,17 +24,19 @@ _TYPE = "deadletter.recorded"
 def letter(source: str, body: bytes, results: Sequence[Accepted | Refused], now: datetime) -> Message | None:
     """One dead letter for the whole delivery, naming each bad item by its index; None where all was taken.
 
-    Its `topic` is the source's address, partition and offset are -1. The same delivery is the same letter.
+    It holds no key of ours. Its `topic` is the source's address, partition and offset are -1. The same delivery is the
+    same letter.
     """
     faults = [(index, one.faults[0]) for index, one in enumerate(results) if isinstance(one, Refused)]
     if not faults:
         return None
     digest, truncated = sha256(body).hexdigest(), len(body) > MOST_ITEM_BYTES
+    kept = masked(body)
     told = DeadLetter(
         service="intake", reason=faults[0][1].code,
         detail="; ".join(f"item {index}: {fault.message}" for index, fault in faults[:20])[:2000],
         topic=f"/in/{source}", partition=-1, offset=-1, timestamp_ms=int(now.timestamp() * 1000), recorded_at=now,
-        raw_value=base64.b64encode(body[: _KEPT_BYTES if truncated else None]).decode(),
+        raw_value=base64.b64encode(kept[: _KEPT_BYTES if truncated else None]).decode(),
         sha256=digest, truncated=truncated,
     )  # fmt: skip
     headers = codec.write(derived_id(f"{source}|{digest}", "dead.intake"), _TYPE, _SOURCE)

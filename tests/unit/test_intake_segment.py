@@ -203,6 +203,17 @@ def test_one_bad_event_of_a_batch_is_named_and_the_others_are_taken() -> None:
     assert len(at.messages) == 3
 
 
+def test_a_bad_event_is_kept_as_a_dead_letter_without_the_write_key() -> None:
+    at = desk()
+    body = {"batch": [submitted(), {"type": "delete", "of": "it"}], "writeKey": KEY}
+    assert at.post("/v1/batch", body).json()["rejected"] == 1
+    (letter,) = [json.loads(m.value or b"") for m in at.messages if m.topic == "deadletters.v1"]
+    kept = base64.b64decode(letter["raw_value"])
+    assert (letter["reason"], b'"of": "it"' in kept) == ("unknown_value", True)
+    assert KEY.encode() not in kept
+    assert KEY[:13].encode() in kept
+
+
 def test_an_object_or_list_where_we_expect_a_text_loses_no_lead() -> None:
     at = desk()
     odd = {
