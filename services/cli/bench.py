@@ -13,6 +13,7 @@ from deploy.embedded.errors import EmbeddedError
 from services.cli.benches.chain import chain
 from services.cli.benches.intake import batch, intake
 from services.cli.benches.latency import burst, latency
+from services.cli.benches.lists import lists
 from services.cli.tables import show, table
 
 app = typer.Typer(no_args_is_help=True, help="Figures on this machine. Example: caudal bench chain --leads 50000")
@@ -53,6 +54,19 @@ def burst_command(
     Example: caudal bench burst
     """
     tell(lambda: burst(leads), as_json)
+
+
+@app.command(name="import")
+def import_command(
+    rows: Annotated[int, typer.Option(min=100, help="Rows of the list.")] = 100_000,
+    rate: Annotated[int, typer.Option(min=1, help="Single leads per second meanwhile.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """Import a list while single leads come in: when is its last row qualified, and how long do the others take?
+
+    Example: caudal bench import --rows 100000
+    """
+    tell(lambda: lists(rows, rate), as_json)
 
 
 @app.command(name="intake")

@@ -20,53 +20,55 @@ def latency(per_second: int, seconds: int) -> dict[str, object]:
     """Post single leads at a steady rate and read off how long each took to be assigned."""
     with stand() as here:
         here.start("intake", *WORKERS)
-        url, key = _address(here)
-        _warm_up(here, url, key)
+        url, key = address(here)
+        warm_up(here, url, key)
         started, count = time.monotonic(), per_second * seconds
         for n in range(count):
             time.sleep(max(0.0, started + n / per_second - time.monotonic()))
-            post(url, _body("steady", n), key)
-        took = _until_assigned(here, "steady", count)
-    return {"per_s": per_second, "leads": count, **_figures(took)}
+            post(url, body("steady", n), key)
+        took = until_assigned(here, "steady", count)
+    return {"per_s": per_second, "leads": count, **figures(took)}
 
 
 def burst(leads: int, size: int = 100) -> dict[str, object]:
     """Post `leads` in batches of `size` without pause: how long after the first post is the last one assigned?"""
     with stand() as here:
         here.start("intake", *WORKERS)
-        url, key = _address(here)
-        _warm_up(here, url, key)
+        url, key = address(here)
+        warm_up(here, url, key)
         first = time.time()
         for start in range(0, leads, size):
-            items = [json.loads(_body("burst", n)) for n in range(start, start + size)]
+            items = [json.loads(body("burst", n)) for n in range(start, start + size)]
             post(url, json.dumps(items).encode(), key)
         posted = time.time()
-        took = _until_assigned(here, "burst", leads)
+        took = until_assigned(here, "burst", leads)
         last = max(assigned for _, assigned in took.values()) / 1000
     return {
         "leads": leads, "posted_s": round(posted - first, 2), "last_assigned_s": round(last - first, 2),
-        **_figures(took),
+        **figures(took),
     }  # fmt: skip
 
 
-def _address(here: Stand) -> tuple[str, str]:
+def address(here: Stand) -> tuple[str, str]:
+    """Where to post, and the key."""
     return f"http://127.0.0.1:{read_ports(here.home).intake}/v1/leads", source_keys(here.home)["website"]
 
 
-def _body(run: str, n: int) -> bytes:
+def body(run: str, n: int) -> bytes:
+    """The n-th lead of a run."""
     person = {"email": f"{run}{n}@example.com", "name": "Ana Soto", "country": "ES", "message": "What is the price?"}
     return json.dumps(person).encode()
 
 
-def _warm_up(here: Stand, url: str, key: str) -> None:
+def warm_up(here: Stand, url: str, key: str) -> None:
     """Let connections, caches and plans settle: what is measured is the steady state."""
     for n in range(200):
-        post(url, _body("warm", n), key)
+        post(url, body("warm", n), key)
         time.sleep(0.01)
-    _until_assigned(here, "warm", 200)
+    until_assigned(here, "warm", 200)
 
 
-def _until_assigned(here: Stand, run: str, count: int) -> dict[str, tuple[int, int]]:
+def until_assigned(here: Stand, run: str, count: int) -> dict[str, tuple[int, int]]:
     """Moments (received, assigned) in milliseconds by address, once all of a run are assigned."""
     found: dict[str, tuple[int, int]] = {}
 
@@ -93,7 +95,8 @@ def _moments(servers: str, run: str) -> dict[str, tuple[int, int]]:
     return {email: (received[email], moment) for email, moment in assigned.items() if email in received}
 
 
-def _figures(took: dict[str, tuple[int, int]]) -> dict[str, float]:
+def figures(took: dict[str, tuple[int, int]]) -> dict[str, float]:
+    """Milliseconds from received to assigned."""
     ms = sorted(float(assigned - received) for received, assigned in took.values())
     return {"p50_ms": statistics.median(ms), "p99_ms": _quantile(ms, 0.99), "max_ms": ms[-1]}
 
