@@ -20,6 +20,8 @@ from schemas.topics import (
     ACTIVITIES_RECEIVED,
     CAMPAIGNS_RESULTS,
     CONSENTS_RECEIVED,
+    DEADLETTERS,
+    LEADS_NOTIFIED,
     LEADS_RECEIVED,
     OUTCOMES_RECEIVED,
     RULES_PUBLISHED,
@@ -38,7 +40,10 @@ from services.runtime import logs
 from services.runtime.errors import SettingsInvalid
 from services.runtime.kafka.reader import Reader
 
-_WRITES = (LEADS_RECEIVED, ACTIVITIES_RECEIVED, CONSENTS_RECEIVED, OUTCOMES_RECEIVED, CAMPAIGNS_RESULTS)
+_WRITES = (
+    LEADS_RECEIVED, LEADS_NOTIFIED, ACTIVITIES_RECEIVED, CONSENTS_RECEIVED, OUTCOMES_RECEIVED, CAMPAIGNS_RESULTS,
+    DEADLETTERS,
+)  # fmt: skip
 _DRAIN_S = 10  # longer than any request can take
 
 

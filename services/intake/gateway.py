@@ -39,7 +39,8 @@ class KafkaGateway:
     """kafka-python behind asyncio.
 
     `publish` hands records to the producer's own thread and awaits; acknowledgements come back in one wake-up of the
-    loop per batch. At most `limit` records are unacknowledged. After a failure one request a second goes through as a
+    loop per batch. At most `limit` records are unacknowledged, but for one
+    request that has more by itself. After a failure one request a second goes through as a
     probe, all others are refused at once, until the broker acknowledges again.
     """
 
@@ -72,7 +73,7 @@ class KafkaGateway:
     def _admit(self, records: int) -> Line:
         if self._line is None:
             raise Unavailable("the broker has not answered yet")
-        if self._line.in_flight + records > self._limit:
+        if self._line.in_flight and self._line.in_flight + records > self._limit:
             raise Unavailable(f"{self._line.in_flight} records wait for their acknowledgement")
         if self._broken_until is not None:
             now = time.monotonic()
@@ -118,7 +119,7 @@ class KafkaGateway:
                     producer.partitions_for(topic)  # so that no later send waits for metadata
                 self._line = Line(producer, _ANSWER_S, self._told, self._begin_anew)
                 log.info("gateway.open")
-            except (KafkaError, AssertionError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - without this thread there would be 503 for ever
                 log.debug("gateway.waiting", error=type(error).__name__)
                 self._closing.wait(0.1)
         if self._line is None and producer is not None:

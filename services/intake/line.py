@@ -9,8 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from kafka.errors import KafkaError
-
 from services.runtime.errors import Unavailable
 from services.runtime.kafka.handover import addressed, error_in, hand_over
 from services.runtime.transport import Message, Partition
@@ -79,7 +77,7 @@ class Line:
         waiting = self._unload()
         try:
             batches = hand_over(self.producer, waiting)
-        except (KafkaError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever the client raises, nobody may wait for an answer for ever
             self._end([request for _, _, request in waiting], type(error).__name__)
             return
         deadline = asyncio.get_running_loop().call_later(self._answer_s, self._overdue, batches)

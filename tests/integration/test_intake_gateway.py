@@ -51,6 +51,7 @@ def test_a_client_that_gives_no_answer_is_thrown_away_and_the_next_one_is_asked(
             assert gateway.ready
             assert gateway._line.producer is not forgetful
             await asyncio.gather(*(gateway.publish([message()]) for _ in range(5)))  # none of the four counts any more
+            await gateway.publish([message()] * 6)  # more than the limit, and nothing else is in the air
         finally:
             gateway.close()
 

@@ -148,3 +148,18 @@ def test_records_without_an_outcome_in_time_fail_with_those_that_wait(monkeypatc
         assert (stage.silent, len(stage.batches()), stage.line.in_flight) == (1, 1, 0)
 
     played(scene)
+
+
+def test_whatever_the_client_raises_nobody_waits_for_an_answer_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise TypeError("a defect of the client")
+
+    monkeypatch.setattr(line_module, "hand_over", broken)
+
+    async def scene() -> None:
+        stage = Stage(Client())
+        with pytest.raises(Unavailable):
+            await stage.line.take([record()])
+        assert stage.line.in_flight == 0
+
+    played(scene)
