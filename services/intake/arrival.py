@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -11,7 +12,7 @@ from typing import Any
 from schemas.events.event import derived_id
 from services.intake.parse import MOST_KEYS, Ambiguous
 from services.intake.sources.source import Source
-from services.intake.values import is_scalar, text
+from services.intake.values import is_scalar, key_text, text
 from services.runtime.verdict import Outgoing
 
 
@@ -77,7 +78,7 @@ def own_key(arrival: Arrival) -> str | None:
     """The source's own key of the item, a number or a text alike; else the name that came with the request."""
     field = arrival.source.id_field
     value = arrival.content.get(field) if field else None
-    own = text(value) if is_scalar(value) else None
+    own = key_text(value) if is_scalar(value) else None
     return own or arrival.key
 
 
@@ -87,6 +88,39 @@ def body_hash(arrival: Arrival) -> str:
 
 
 def arrival_id(arrival: Arrival, kind: str) -> str:
-    """The item's id: from its key; without one from its bytes and the UTC day, so that a repeat gets the same id."""
-    key = own_key(arrival) or f"{body_hash(arrival)}|{arrival.received_at.date().isoformat()}"
+    """The item's id: from its key; without one from its bytes and the UTC day, so that a repeat gets the same id.
+
+    A lead's other body under its key is told by `body_hash`. Of all else much is told under one key: there the bytes
+    count beside it, and another body is another event.
+    """
+    key = own_key(arrival)
+    if key is None:
+        key = f"{body_hash(arrival)}|{arrival.received_at.date().isoformat()}"
+    elif kind != "submission":
+        key = _with_hash(key, body_hash(arrival))
     return derived_id(f"{arrival.source.name}|{key}", kind)
+
+
+def told_id(source: str, key: str, compared: str, kind: str) -> str:
+    """What `arrival_id` gives for an item of this key that is no lead, where this of it is compared."""
+    return derived_id(f"{source}|{_with_hash(key, sha256(compared.encode()).hexdigest())}", kind)
+
+
+def keys_of_items(key: str | None, texts: Sequence[str], batch: bool) -> list[str | None]:
+    """What the items of a request are called that has this key at its sender.
+
+    In a batch: by what they say, and how many before said the same; so who leaves one out calls the others alike.
+    """
+    if key is None or not batch:
+        return [key] * len(texts)
+    hashes = [sha256(text.encode()).hexdigest() for text in texts]
+    before: Counter[str] = Counter()
+    named: list[str | None] = []
+    for digest in hashes:
+        named.append(f"{key}#{digest}" + (f"#{before[digest]}" if before[digest] else ""))
+        before[digest] += 1
+    return named
+
+
+def _with_hash(key: str, digest: str) -> str:
+    return f"{key}|{digest}"

@@ -14,12 +14,12 @@ from starlette.types import Receive, Scope
 
 from services.intake import keys
 from services.intake.answers import UNAUTHORIZED, Problem, batch_response, problem_response, refusal, single_response
-from services.intake.arrival import Accepted, Arrival, Reader, Refused, refused
+from services.intake.arrival import Accepted, Arrival, Reader, Refused, keys_of_items, refused
 from services.intake.body import MOST_ITEM_BYTES, opened, read_body
 from services.intake.caps.keep import within_caps
 from services.intake.letters import letter
 from services.intake.notices import read_notice
-from services.intake.receive import Intake, published, read_one
+from services.intake.receive import Intake, one_by_one, published, read_one
 from services.intake.reports import read_activity, read_consent, read_outcome, read_result
 from services.intake.sources import page
 from services.intake.sources.protocol import Delivery, Item, Kind, Protocol, Unpacked
@@ -27,6 +27,7 @@ from services.intake.sources.signatures import Signed, verified
 from services.intake.sources.source import Source
 from services.intake.submission import read_lead
 from services.intake.thanks import thanked
+from services.intake.values import key_text
 from services.runtime.metrics import DLQ_RECORDS
 from services.runtime.transport import Message
 
@@ -38,7 +39,7 @@ _PREFLIGHT = {
     **OF_ANY_PAGE, "access-control-allow-methods": "GET, POST", "access-control-max-age": "86400",
     "access-control-allow-headers": "authorization, content-type, idempotency-key, x-api-key",
 }  # fmt: skip
-_ITEMS_AT_ONCE = 50  # then others get their turn on the loop
+_SIGNED_NAMES = ("webhook-id", "svix-id")
 _MOST_PARAMETERS = 500
 _READERS: Mapping[Kind, tuple[str, Reader]] = {
     "lead": ("leads", read_lead),
@@ -186,14 +187,15 @@ async def _unpacked(protocol: Protocol, delivery: Delivery, source: Source) -> U
 async def _read_all(
     intake: Intake, source: Source, delivery: Delivery, unpacked: Unpacked
 ) -> Sequence[Accepted | Refused]:
-    key = _key(delivery.headers)
-    results: list[Accepted | Refused] = []
-    for index, item in enumerate(unpacked.items):
-        if index and index % _ITEMS_AT_ONCE == 0:
-            await asyncio.sleep(0)
-        own = f"{key}#{index}" if key and unpacked.batch else key
-        results.append(read_item(intake.secret, source, delivery, item, own))
-    return results
+    keys = keys_of_items(_key(delivery.headers, source), tuple(map(_text_of, unpacked.items)), unpacked.batch)
+    items = zip(unpacked.items, keys, strict=True)
+    return await one_by_one(items, lambda one: read_item(intake.secret, source, delivery, *one))
+
+
+def _text_of(item: Item | Refused) -> str:
+    if isinstance(item, Refused):
+        return ""
+    return item.raw if item.compared is None else item.compared
 
 
 def read_item(
@@ -210,10 +212,11 @@ def read_item(
     return read_one(reader, Arrival(source, item.content, item.raw, own, at, at, secret, item.compared))
 
 
-def _key(headers: Mapping[str, str]) -> str | None:
-    """The name that the request itself has at its sender."""
-    found = next((headers[n] for n in ("idempotency-key", "webhook-id", "svix-id") if n in headers), None)
-    return found[:255] if found else None
+def _key(headers: Mapping[str, str], source: Source) -> str | None:
+    """The name that the request itself has at its sender: of one that signs only what its signature covers."""
+    scheme = source.signature.scheme if source.signature else None
+    names = _SIGNED_NAMES if scheme == "standard-webhooks" else () if scheme else ("idempotency-key", *_SIGNED_NAMES)
+    return key_text(next((headers[name] for name in names if name in headers), None))
 
 
 def _answered(

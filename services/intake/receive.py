@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
+from typing import TypeVar
 
 from starlette.responses import Response
 from starlette.types import Receive
@@ -13,7 +15,7 @@ from starlette.types import Receive
 from schemas import codec
 from services.intake import keys
 from services.intake.answers import UNAUTHORIZED, Problem, batch_response, problem_response, refusal, single_response
-from services.intake.arrival import TOO_MANY_KEYS, Accepted, Arrival, Reader, Refused, ambiguous, refused
+from services.intake.arrival import TOO_MANY_KEYS, Accepted, Arrival, Reader, Refused, ambiguous, keys_of_items, refused
 from services.intake.body import MOST_ITEM_BYTES, Items, opened, read_body, read_items
 from services.intake.caps.counter import Counter, no_counter
 from services.intake.caps.keep import within_caps
@@ -26,7 +28,8 @@ from services.runtime.verdict import Book, Outgoing
 
 _SOURCE = "caudal/intake"
 _MOST_VALUE_BYTES = 1_000_000  # Kafka's limit of a record, less its headers
-_ITEMS_AT_ONCE = 50  # then others get their turn on the loop
+_ITEMS_AT_ONCE = 50
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +101,21 @@ async def _read_all(
     intake: Intake, source: Source, reader: Reader, items: Items, key: str | None
 ) -> Sequence[Accepted | Refused]:
     now = intake.now()
+    keys = keys_of_items(key, items.raws, items.batch)
+    arrivals = (
+        Arrival(source, content, raw, own, now, now, intake.secret)
+        for content, raw, own in zip(items.contents, items.raws, keys, strict=True)
+    )
+    return await one_by_one(arrivals, partial(read_one, reader))
+
+
+async def one_by_one(items: Iterable[T], read: Callable[[T], Accepted | Refused]) -> Sequence[Accepted | Refused]:
+    """What becomes of each; after some of them others get their turn on the loop."""
     results: list[Accepted | Refused] = []
-    for index, (content, raw) in enumerate(zip(items.contents, items.raws, strict=True)):
+    for index, item in enumerate(items):
         if index and index % _ITEMS_AT_ONCE == 0:
             await asyncio.sleep(0)
-        own = f"{key}#{index}" if key and items.batch else key
-        results.append(read_one(reader, Arrival(source, content, raw, own, now, now, intake.secret)))
+        results.append(read(item))
     return results
 
 

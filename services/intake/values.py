@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 _TRUE = frozenset({"true", "1", "yes", "y", "on", "si", "sí", "s", "ok", "accepted", "granted"})
 _SCALARS = (str, int, float)  # a union in its place would be built anew at every call
 _NUMBER = re.compile(r"[0-9][0-9.,' ]{0,30}")
 _EXACT = 2**53  # a double holds whole numbers up to here
+_LONGEST_KEY = 255
 _EPOCH_MS = 100_000_000_000  # a larger number of seconds would lie after the year 5000
 
 
@@ -35,6 +38,12 @@ def text(value: Any, limit: int = 200) -> str | None:
     if "\x00" in value:
         value = value.replace("\x00", "")
     return value.strip()[:limit].rstrip() or None
+
+
+def key_text(value: Any) -> str | None:
+    """A sender's own id as text; one of more than 255 characters is its SHA-256 in hex, so that no two become one."""
+    whole = text(value, sys.maxsize)
+    return whole if whole is None or len(whole) <= _LONGEST_KEY else sha256(whole.encode()).hexdigest()
 
 
 def truth(value: Any) -> bool:

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 
+from services.intake.values import key_text
+
 MOST_PROSPECTS = 10_000
 _MOST_LEVELS = 50
 _LONGEST = 262_144  # characters of one prospect
@@ -104,7 +106,7 @@ def _key(prospect: _Node) -> str | None:
     for node in prospect.all("id"):
         if node.text:
             by = node.attributes.get("source") or prospect.first("provider/name")
-            return f"adf|{by[:100]}|{node.text[:200]}"
+            return key_text(f"adf|{by}|{node.text}")
     return None
 
 

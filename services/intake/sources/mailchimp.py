@@ -15,7 +15,7 @@ from services.intake.sources.mapping import mapped
 from services.intake.sources.notifications import all_answered, no_object
 from services.intake.sources.protocol import Delivery, Item, Unpacked
 from services.intake.sources.source import Source
-from services.intake.values import text
+from services.intake.values import key_text, text
 
 _CONSENT = {"channel": "email", "purpose": "marketing", "granted": True}
 
@@ -78,5 +78,5 @@ def _activity(what: str, email: Any, former: Any, content: Mapping[str, Any], ra
 
 def _key(content: Mapping[str, Any], data: Mapping[str, Any], raw: str) -> str:
     """List, member and moment, since a member may come, go and come again; else the body itself."""
-    parts = [text(data.get("list_id")), text(data.get("id")), text(content.get("fired_at"))]
+    parts = [key_text(one) for one in (data.get("list_id"), data.get("id"), content.get("fired_at"))]
     return "|".join(filter(None, parts)) if all(parts) else sha256(raw.encode()).hexdigest()

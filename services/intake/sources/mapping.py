@@ -20,7 +20,7 @@ from services.intake.sources.consents import consents_of
 from services.intake.sources.paths import at, leaves, plain
 from services.intake.sources.source import Source
 from services.intake.sources.spreading import spread
-from services.intake.values import is_scalar, text
+from services.intake.values import is_scalar, key_text
 
 _SINGLE = frozenset({"email", "phone"})  # of several the first; of other fields all, joined
 _OF_A_PAGE = ("channel", "campaign", "medium", "term", "content", *CLICK_IDS)
@@ -56,7 +56,7 @@ def by_map(content: Mapping[str, Any], source: Source) -> Mapping[str, Any]:
 def key_of(content: Mapping[str, Any], source: Source) -> str | None:
     """The sender's own id of the item, a number or a text alike."""
     value = at(content, source.id_field) if source.id_field else None
-    return text(value) if is_scalar(value) else None
+    return key_text(value) if is_scalar(value) else None
 
 
 def _by_map(flat: Mapping[str, Any], content: Mapping[str, Any], source: Source, found: dict[str, Any]) -> set[str]:

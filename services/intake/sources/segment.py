@@ -23,7 +23,7 @@ from services.intake.sources import tracking
 from services.intake.sources.mapping import by_map, key_of
 from services.intake.sources.protocol import Delivery, Item, Unpacked
 from services.intake.sources.source import Source
-from services.intake.values import text
+from services.intake.values import key_text
 
 CALLS = ("identify", "track", "page", "screen", "group", "alias")
 MOST_EVENTS = 5000
@@ -83,7 +83,7 @@ def _item(event: Any, batch: _Batch) -> Item | Refused:
     if call not in CALLS:
         return refused("type", "unknown_value", f"type must be one of {', '.join(CALLS)}")
     raw = item_text({name: value for name, value in event.items() if name not in _ABOUT_SENDING})
-    key, at = text(event.get("messageId")), tracking.occurred_at(event, batch.sent_at, batch.received_at)
+    key, at = key_text(event.get("messageId")), tracking.occurred_at(event, batch.sent_at, batch.received_at)
     fields = _lead(call, event, batch)
     if fields is None:
         return Item("activity", {**tracking.activity(call, event), "occurred_at": at}, raw, key)
