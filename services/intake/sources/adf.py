@@ -18,8 +18,11 @@ from services.intake.values import key_text
 MOST_PROSPECTS = 10_000
 _MOST_LEVELS = 50
 _LONGEST = 262_144  # characters of one prospect
-_TOKEN = re.compile(r"<(/?)([A-Za-z][\w:.-]*)([^<>]*)>|<[?!][^<>]*>")
-_ATTRIBUTE = re.compile(r"""([\w:.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
+_TOKEN = re.compile(r"<(/?)([A-Za-z][\w:.-]{0,63}+)([^<>]{0,8192}+)>|<[?!][^<>]{0,8192}+>")
+_ATTRIBUTE = re.compile(
+    r"""(?<![\w:.-])([\w:.-]{1,64}+)\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s"'>]++))"""  # each name is tried once
+)
+_LONG_NUMBER = re.compile(r"&#[0-9]{11,}+")  # Python reads numbers of at most 4,300 digits
 _PROSPECT = re.compile(r"<prospect(?=[\s>/])", re.IGNORECASE)
 _LEAF_NAMES = (
     "id requestdate year make model vin stock trim doors bodystyle transmission odometer condition price comments "
@@ -77,7 +80,7 @@ def read_adf(text: str) -> list[Prospect]:
 def prospects(text: str) -> Iterator[Prospect]:
     """The same one by one, however many there are."""
     if not _PROSPECT.search(text) and "&lt;prospect" in text.lower():
-        text = html.unescape(text)  # a mail that shows the XML instead of carrying it
+        text = _unescaped(text)  # a mail that shows the XML instead of carrying it
     starts = [match.start() for match in _PROSPECT.finditer(text)]
     for start, end in pairwise([*starts, len(text)]):
         yield _prospect(_closed(text[start : min(end, start + _LONGEST)]))
@@ -110,6 +113,11 @@ def _key(prospect: _Node) -> str | None:
     return None
 
 
+def _unescaped(text: str) -> str:
+    """Entities as letters; a number that no letter has, however long, is the replacement character."""
+    return html.unescape(_LONG_NUMBER.sub("&#9999999999", text))
+
+
 def _without_comments(text: str) -> str:
     """Comments taken out and CDATA made plain text; one that never ends is left as it is."""
     for opening, closing, keep in (("<!--", "-->", False), ("<![CDATA[", "]]>", True)):
@@ -127,7 +135,7 @@ def _tree(text: str) -> _Node:
     root = _Node("")
     open_nodes, at = [root], 0
     for token in _TOKEN.finditer(text):
-        open_nodes[-1].texts.append(html.unescape(text[at : token.start()]))
+        open_nodes[-1].texts.append(_unescaped(text[at : token.start()]))
         at = token.end()
         name = (token[2] or "").lower().rpartition(":")[2]
         if not name:
@@ -143,12 +151,12 @@ def _tree(text: str) -> _Node:
         open_nodes[-1].children.append(node)
         if not token[3].endswith("/") and len(open_nodes) < _MOST_LEVELS:
             open_nodes.append(node)
-    open_nodes[-1].texts.append(html.unescape(text[at:]))
+    open_nodes[-1].texts.append(_unescaped(text[at:]))
     return root
 
 
 def _attributes(written: str) -> Mapping[str, str]:
-    return {a[1].lower(): html.unescape(a[2] or a[3] or a[4] or "") for a in _ATTRIBUTE.finditer(written)}
+    return {a[1].lower(): _unescaped(a[2] or a[3] or a[4] or "") for a in _ATTRIBUTE.finditer(written)}
 
 
 def _close(open_nodes: list[_Node], name: str) -> None:
