@@ -85,7 +85,7 @@ def events(servers: str, source: str) -> list[tuple[str, str, str]]:
     found = []
     for record in reader.to_end():
         headers: dict[str, bytes] = dict(record.headers)
-        if json.loads(record.value or b"{}").get("source") == source:
+        if f'"source":"{source}"'.encode() in (record.value or b""):  # others write garbage there
             found.append((record.topic, headers["ce_type"].decode(), headers["ce_id"].decode()))
     reader.close()
     return found

@@ -96,7 +96,12 @@ def _time_to_read(text: str) -> float:
 
 def test_a_name_or_a_tag_without_bounds_is_text_and_the_rest_is_read() -> None:
     email = "<customer><contact><email>a@example.com</email></contact></customer>"
-    for odd in (f"<{'a' * 200_000}", f"<{'a' * 200}></{'a' * 200}>", f"<vehicle {'a' * 9000}='1'>", f"<vehicle {'b' * 65}=1>"):
+    for odd in (
+        f"<{'a' * 200_000}",
+        f"<{'a' * 200}></{'a' * 200}>",
+        f"<vehicle {'a' * 9000}='1'>",
+        f"<vehicle {'b' * 65}=1>",
+    ):
         assert read_adf(f"<prospect>{odd}</vehicle>{email}")[0].content.get("email") == "a@example.com"
 
 
