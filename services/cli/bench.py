@@ -88,13 +88,14 @@ def batch_command(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Intake processes.")] = 2,
     size: Annotated[int, typer.Option(min=1, max=1000, help="Leads in one post.")] = 1000,
     connections: Annotated[int, typer.Option(min=1, max=1000, help="Each posts one batch at a time.")] = 4,
+    sdk: Annotated[bool, typer.Option("--sdk", help="To /v1/batch, as Segment's SDKs post.")] = False,
     as_json: Json = False,
 ) -> None:
     """Posts of many leads each, answered after the broker's acknowledgement.
 
-    Example: caudal bench batch --workers 2
+    Example: caudal bench batch --workers 2 --sdk
     """
-    tell(lambda: batch(seconds, workers, size, connections), as_json)
+    tell(lambda: batch(seconds, workers, size, connections, sdk), as_json)
 
 
 def tell(measure: Callable[[], dict[str, object]], as_json: bool) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count, cycle
 
-from services.cli.benches.posting import figures, head, person, post
+from services.cli.benches.posting import event, figures, head, person, post
 from services.cli.benches.stand import stand
 
 _WARM_S = 3
@@ -30,13 +30,18 @@ def intake(seconds: int, connections: int = 32) -> dict[str, object]:
         return figures(load, elapsed, before, here.cpu())
 
 
-def batch(seconds: int, workers: int = 2, size: int = 1000, connections: int = 4) -> dict[str, object]:
-    """Post batches of `size` leads on `connections` connections, one at a time on each, for `seconds`."""
+def batch(seconds: int, workers: int, size: int, connections: int, sdk: bool = False) -> dict[str, object]:
+    """Post batches of `size` leads on `connections` connections, one at a time on each, for `seconds`.
+
+    With `sdk` as Segment's SDKs post them, to `/v1/batch`; else lists of leads to `/v1/leads`.
+    """
+    one, opening, closing = (event, b'{"batch":[', b"]}") if sdk else (person, b"[", b"]")
     with stand() as here, workers_of_intake(workers):
         here.start("intake")
-        begin = head(here)
-        bodies = [b",".join(person(b"batch%d" % (n * size + m)) for m in range(size)) for n in range(_DIFFERENT)]
-        requests = cycle([b"%s%d\r\n\r\n[%s]" % (begin, len(body) + 2, body) for body in bodies])
+        begin = head(here, "/v1/batch", "app") if sdk else head(here)
+        items = [b",".join(one(b"batch%d" % (n * size + m)) for m in range(size)) for n in range(_DIFFERENT)]
+        bodies = [opening + listed + closing for listed in items]
+        requests = cycle([b"%s%d\r\n\r\n%s" % (begin, len(body), body) for body in bodies])
         post(here, lambda: next(requests), _WARM_S, connections)
         before = here.cpu()
         load, elapsed = post(here, lambda: next(requests), seconds, connections)

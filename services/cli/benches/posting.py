@@ -69,11 +69,11 @@ class Connection(asyncio.Protocol):
         transport.write(self._load.request())
 
 
-def head(here: Stand) -> bytes:
+def head(here: Stand, path: str = "/v1/leads", source: str = "website") -> bytes:
     """What every post begins with, up to the number of its body's bytes."""
-    port, key = read_ports(here.home).intake, source_keys(here.home)["website"]
+    port, key = read_ports(here.home).intake, source_keys(here.home)[source]
     return (
-        f"POST /v1/leads HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {key}\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {key}\r\n"
         "Content-Type: application/json\r\nContent-Length: "
     ).encode()
 
@@ -82,6 +82,15 @@ def person(name: bytes) -> bytes:
     """A submission as a small form sends it."""
     told = b'"name":"Ana Soto","message":"price?","page_url":"https://www.example.com/pumps"'
     return b'{"email":"%s@example.com",%s}' % (name, told)
+
+
+def event(name: bytes) -> bytes:
+    """The same as an SDK sends it: a `track` of an event that is a lead."""
+    return (
+        b'{"type":"track","event":"Lead Submitted","messageId":"%s","userId":"u1",'
+        b'"timestamp":"2026-11-23T05:00:00.000Z","properties":%s,"context":{"library":{"name":"analytics-python","version":"2.4.0"}},"integrations":{}}'
+        % (name, person(name))
+    )
 
 
 def post(here: Stand, request: Callable[[], bytes], seconds: int, connections: int) -> tuple[Load, float]:
