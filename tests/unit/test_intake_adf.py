@@ -77,11 +77,13 @@ HOSTILE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("before", ["<prospect>", "<adf><prospect "])
+@pytest.mark.parametrize("end", ["", ">"])
 @pytest.mark.parametrize(("start", "again"), HOSTILE.values(), ids=HOSTILE)
-def test_hostile_text_is_read_in_linear_time(before: str, start: str, again: str) -> None:
+def test_hostile_text_is_read_in_linear_time(start: str, again: str, end: str) -> None:
     """Eight times the text takes eight times as long, and sixty-four times where each place looks at all others."""
-    short, long = (_time_to_read(before + start + again * (size // len(again)) + ">") for size in (25_000, 200_000))
+    short, long = (
+        _time_to_read("<adf><prospect>" + start + again * (size // len(again)) + end) for size in (25_000, 200_000)
+    )
     assert long < 30 * short
 
 

@@ -15,6 +15,8 @@ from hubspot.utils.signature import Signature as HubspotSdk
 from standardwebhooks.webhooks import Webhook as StandardSdk
 from svix.webhooks import Webhook as SvixSdk
 
+from services.intake.body import ITEM_TOO_LARGE, MOST_ITEM_BYTES
+from services.intake.sources import signatures
 from services.intake.sources.signatures import OUTSIDE, UNSIGNED, Signed, verified
 from services.intake.sources.source import Signature
 
@@ -218,3 +220,41 @@ def test_mailgun_signs_its_time_and_token_in_the_body() -> None:
     assert mailgun.check() is None
     assert mailgun.check(now=datetime.fromtimestamp(1_700_000_301, UTC)) is OUTSIDE
     assert mailgun.check(body=body.replace(b"abc", b"abd")) is UNSIGNED
+
+
+def test_a_large_body_with_a_key_in_it_is_refused_unread_and_a_small_one_read_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reads: list[int] = []
+
+    def counted(content_type: str, body: bytes) -> Any:
+        reads.append(len(body))
+        return read(content_type, body)
+
+    read = signatures.read
+    monkeypatch.setattr(signatures, "read", counted)
+    for signature in (Signature(scheme="body-field", field="google_key"), Signature(scheme="mailgun")):
+        large = Signed("POST", URL, {}, b'{"a": "%s"}' % (b"a" * MOST_ITEM_BYTES))
+        assert verified(signature, large, (SECRET, "other"), NOW) is ITEM_TOO_LARGE
+        assert reads == []
+        assert verified(signature, replace(large, body=b"{}"), (SECRET, "other"), NOW) is UNSIGNED
+        assert reads == [2]
+        reads.clear()
+
+
+@pytest.mark.parametrize("more", [b"", b"Content-Type: text/plain\r\n"])
+def test_a_mail_with_files_is_proved_by_mailguns_fields_alone(more: bytes) -> None:
+    made = hmac.digest(SECRET.encode(), b"1700000000abc", "sha256").hex()
+    fields = {"timestamp": "1700000000", "token": "abc", "signature": made, "attachment-1": "x" * MOST_ITEM_BYTES}
+    part = b'--b\r\nContent-Disposition: form-data; name="%s"\r\n%s\r\n%s\r\n'
+    body = b"".join(part % (name.encode(), more, value.encode()) for name, value in fields.items()) + b"--b--\r\n"
+    mailgun = Vector("mailgun", "", {"content-type": "multipart/form-data; boundary=b"}, body=body)
+    assert mailgun.check() is None
+    assert mailgun.check(body=body.replace(b"abc", b"abd")) is UNSIGNED
+    assert mailgun.check(body=b"x" * (MOST_ITEM_BYTES + 1)) is UNSIGNED
+
+
+def test_numbers_and_letters_that_are_none_are_refused() -> None:
+    for value in (b"1" * 5000, b'"\\ud800"', b"1e999", b'"%s"' % (b"1" * 5000)):
+        assert InBody().check(b'{"google_key": %s}' % value) is UNSIGNED
+        assert Vector("mailgun", "", {}, body=b'{"timestamp": %s, "token": %s}' % (value, value)).check() is UNSIGNED

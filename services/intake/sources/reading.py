@@ -25,7 +25,9 @@ from services.intake.parse import Unparsed, pairs_text, parse_form
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 _FORM = "application/x-www-form-urlencoded"
 _MOST_FILES = 20
-_COMMA = re.compile(rb'("(?:[^"\\]|\\.)*(?:"|\\?\Z))|,(?=\s*[}\]])', re.DOTALL)  # strings first, so that theirs stay
+_COMMA = re.compile(  # strings first, so that theirs stay
+    rb'("[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z))|,(?=\s*+[}\]])', re.DOTALL
+)
 _CHARSET = re.compile(r"charset=\"?(iso-8859-\d{1,2}|(?:windows-|cp)125\d|koi8-[ru]|shift_jis|euc-(?:jp|kr)|big5|gbk)")
 _AS_BROWSERS_DO = {"iso-8859-1": "cp1252"}
 

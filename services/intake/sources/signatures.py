@@ -19,6 +19,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from services.intake.answers import Problem
+from services.intake.body import ITEM_TOO_LARGE, MOST_ITEM_BYTES
 from services.intake.sources.paths import at
 from services.intake.sources.reading import read
 from services.intake.sources.source import Signature
@@ -27,6 +28,9 @@ _MOST_SIGNATURES = 20
 _UNIX_TIME = re.compile(r"[0-9]{1,16}")
 _KEPT_BY_HUBSPOT = {f"%{ord(c):02X}": c for c in ":/?@!$'()*,;"}
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
+_MAILGUN_PART = re.compile(
+    rb'; name="(timestamp|token|signature)"(?:\r\n[^\r\n]{1,200}+){0,5}+\r\n\r\n([^\r\n]{1,200}+)\r\n'
+)
 
 UNSIGNED = Problem(401, "bad_signature", "the signature is missing or wrong; look at the secret on both sides")
 OUTSIDE = Problem(401, "stale_signature", "the signed time is too far from now; look at the clock, or sign anew")
@@ -44,8 +48,13 @@ class Signed:
 
 def verified(signature: Signature, request: Signed, secrets: Sequence[str], now: datetime) -> Problem | None:
     """None when one of the secrets made this signature, else why the request is refused."""
-    check = _CHECKS[signature.scheme]
-    found = [check(signature, request, secret, now) for secret in secrets]
+    if signature.scheme in _IN_BODY:
+        content = _content(signature, request)
+        if isinstance(content, Problem):
+            return content
+        found = [_IN_BODY[signature.scheme](signature, content, secret, now) for secret in secrets]
+    else:
+        found = [_CHECKS[signature.scheme](signature, request, secret, now) for secret in secrets]
     if any(problem is None for problem in found):
         return None
     return OUTSIDE if OUTSIDE in found else UNSIGNED
@@ -130,9 +139,8 @@ def _is_standard(secret: str, given: str, content: bytes) -> bool:
     return False
 
 
-def _mailgun(signature: Signature, request: Signed, secret: str, now: datetime) -> Problem | None:
+def _mailgun(signature: Signature, content: object, secret: str, now: datetime) -> Problem | None:
     """In the body: `signature {timestamp, token, signature}`, or the three as fields; it covers time and token."""
-    content = _content(request)
     inner = at(content, "signature")
     place = inner if isinstance(inner, dict) else content
     sent_at, token, given = (str(at(place, name) or "") for name in ("timestamp", "token", "signature"))
@@ -141,9 +149,9 @@ def _mailgun(signature: Signature, request: Signed, secret: str, now: datetime) 
     return _same(given, _hex(secret, (sent_at + token).encode())) or _within(signature, float(sent_at), now)
 
 
-def _body_field(signature: Signature, request: Signed, secret: str, _now: datetime) -> Problem | None:
+def _body_field(signature: Signature, content: object, secret: str, _now: datetime) -> Problem | None:
     """The key itself stands in the body, under a name whose case is not to be relied on."""
-    content, name = _content(request), signature.field or ""
+    name = signature.field or ""
     given = at(content, name)
     if given is None and isinstance(content, dict):
         given = next((value for key, value in content.items() if key.lower() == name.lower()), None)
@@ -151,16 +159,20 @@ def _body_field(signature: Signature, request: Signed, secret: str, _now: dateti
 
 
 _CHECKS: Mapping[str, Callable[[Signature, Signed, str, datetime], Problem | None]] = {
-    "body-field": _body_field,
     "calendly": _timed("calendly-webhook-signature", "v1"),
     "hubspot": _hubspot,
     "linkedin": _linkedin,
-    "mailgun": _mailgun,
     "meta": _meta,
     "standard-webhooks": _standard,
     "tiktok": _timed("tiktok-signature", "s"),
     "typeform": _typeform,
 }
+
+_IN_BODY: Mapping[str, Callable[[Signature, object, str, datetime], Problem | None]] = {
+    "body-field": _body_field,
+    "mailgun": _mailgun,
+}
+"""Schemes that look into the body, which therefore is read before anybody has proved anything."""
 
 
 def _same(given: str | None, expected: str) -> Problem | None:
@@ -184,8 +196,14 @@ def _either(headers: Mapping[str, str], name: str) -> str:
     return headers.get(f"webhook-{name}", headers.get(f"svix-{name}", ""))
 
 
-def _content(request: Signed) -> object:
-    found = read(request.headers.get("content-type", ""), request.body)
+def _content(signature: Signature, request: Signed) -> object:
+    """What the body holds. Of a large one, a mail with files, Mailgun's fields alone; any other is refused unread."""
+    kind = request.headers.get("content-type", "")
+    if len(request.body) > MOST_ITEM_BYTES:
+        if signature.scheme != "mailgun" or not kind.lower().startswith("multipart/form-data"):
+            return ITEM_TOO_LARGE
+        return {found[1].decode(): found[2].decode("latin-1") for found in _MAILGUN_PART.finditer(request.body)}
+    found = read(kind, request.body)
     return None if isinstance(found, Problem) else found[0]
 
 
