@@ -57,10 +57,14 @@ _MOST_ANSWERS, _LONGEST_NAME, _LONGEST_ANSWER, _MOST_CONSENTS = 100, 100, 2000, 
 _BY_NAME = {name: ours for ours, names in FIELDS.items() for name in (ours, *names.split())}
 
 
-@lru_cache(maxsize=4096)
 def folded(name: str) -> str:
     """A name by which senders mean the same: case, accents, spaces, hyphens and a trailing `[]` do not matter."""
-    plain = unicodedata.normalize("NFKD", name[:_LONGEST_NAME].strip().lower().removesuffix("[]"))
+    return _folded(name[:_LONGEST_NAME])
+
+
+@lru_cache(maxsize=4096)  # whose keys stay: they are cut
+def _folded(name: str) -> str:
+    plain = unicodedata.normalize("NFKD", name.strip().lower().removesuffix("[]"))
     plain = "".join(c for c in plain if not unicodedata.combining(c))
     return plain.replace("-", "_").replace(" ", "_").replace(".", "_")
 
