@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import types
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.types import Receive
@@ -24,6 +26,11 @@ MOST_ITEMS = 1000
 _BODY_WITHIN_S = 15.0
 _BLANK = b"\xef\xbb\xbf \t\r\n"  # a BOM and white space
 _SWALLOW_BYTES = 33_554_432  # of a refused body; the connection of a larger one is cut
+
+CHARSET = re.compile(
+    r"charset=\"?(iso-8859-(?:1[013-6]|[1-9])|(?:windows-|cp)125[0-8]|koi8-[ru]|shift_jis|euc-(?:jp|kr)|big5|gbk)\b"
+)
+"""The charsets of web pages; of those that Python knows beside them, some are none."""
 
 TOO_LARGE = Problem(413, "too_large", f"the body is larger than {MOST_BYTES} bytes; send fewer leads in one batch")
 ITEM_TOO_LARGE = Problem(413, "too_large", f"one item has at most {MOST_ITEM_BYTES} bytes")
@@ -145,7 +152,7 @@ def read_multipart(content_type: str, body: bytes, files: int = 0) -> tuple[Any,
     async def stream() -> AsyncGenerator[bytes, None]:
         yield body
 
-    parser = MultiPartParser(Headers({"content-type": content_type}), stream(), max_files=files, max_fields=500)
+    parser = MultiPartParser(_labelled(content_type), stream(), max_files=files, max_fields=500)
     parser.spool_max_size = MOST_BYTES + 1  # nothing of it is written to a disk, so nothing waits for one
     try:
         form = _at_once(parser.parse())
@@ -153,6 +160,14 @@ def read_multipart(content_type: str, body: bytes, files: int = 0) -> tuple[Any,
         return Problem(400, "bad_form", f"the form cannot be read: {error.message}")
     pairs = [(n, value if isinstance(value, str) else value.filename or "") for n, value in form.multi_items()]
     return nested(pairs), pairs_text(pairs)
+
+
+def _labelled(content_type: str) -> Headers:
+    """The label of a form with its boundary and a charset of web pages, else UTF-8, and nothing else."""
+    declared, (_, said) = CHARSET.search(content_type.lower()), parse_options_header(content_type)
+    label = f"multipart/form-data; charset={declared[1] if declared else 'utf-8'}"
+    boundary = said.get(b"boundary", b"").decode("latin-1")
+    return Headers({"content-type": f'{label}; boundary="{boundary}"' if boundary and '"' not in boundary else label})
 
 
 def _at_once(parsing: Coroutine[Any, Any, FormData]) -> FormData:

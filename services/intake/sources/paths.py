@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from services.intake.values import is_scalar, text
 
+_INDEX = re.compile(r"[0-9]{1,9}")
 _MOST_LEVELS = 20
 _MOST_OF_A_LIST = 50
 
@@ -18,7 +20,7 @@ def at(content: Any, path: str) -> Any:
     for step in path.split("."):
         if isinstance(content, dict):
             content = content.get(step)
-        elif isinstance(content, list) and step.isdecimal() and int(step) < len(content):
+        elif isinstance(content, list) and _INDEX.fullmatch(step) and int(step) < len(content):
             content = content[int(step)]
         else:
             return None

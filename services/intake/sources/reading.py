@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from services.intake.answers import Problem
-from services.intake.body import read_content, read_multipart
+from services.intake.body import CHARSET, read_content, read_multipart
 from services.intake.brackets import nested
 from services.intake.parse import Unparsed, pairs_text, parse_form
 
@@ -28,7 +28,6 @@ _MOST_FILES = 20
 _COMMA = re.compile(  # strings first, so that theirs stay
     rb'("[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z))|,(?=\s*+[}\]])', re.DOTALL
 )
-_CHARSET = re.compile(r"charset=\"?(iso-8859-\d{1,2}|(?:windows-|cp)125\d|koi8-[ru]|shift_jis|euc-(?:jp|kr)|big5|gbk)")
 _AS_BROWSERS_DO = {"iso-8859-1": "cp1252"}
 
 
@@ -57,7 +56,7 @@ def _form(content_type: str, body: bytes) -> tuple[Any, str] | Problem:
     if found.code != "bad_encoding":
         return Problem(400, found.code, found.message)
     bytewise = parse_qsl(body.decode("latin-1"), keep_blank_values=True, encoding="latin-1", max_num_fields=500)
-    declared = _CHARSET.search(content_type.lower())
+    declared = CHARSET.search(content_type.lower())
     charset = _AS_BROWSERS_DO.get(declared[1], declared[1]) if declared else "cp1252"
     pairs = [(_decoded(name, charset), _decoded(value, charset)) for name, value in bytewise]
     return nested(pairs), body.decode() if body.isascii() else pairs_text(pairs)

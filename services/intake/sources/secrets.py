@@ -15,7 +15,7 @@ _LOOK_EVERY_S = 1.0
 
 
 class SourceSecrets:
-    """The file, read again when it has changed; a file that is away or no JSON holds no secrets."""
+    """The file, read again when it has changed; one that is away or no JSON, and a value that is no text, hold none."""
 
     def __init__(self, path: str) -> None:
         self._path = Path(path) if path else None
@@ -46,7 +46,7 @@ def _checked(content: object) -> dict[str, dict[str, list[str]]]:
         raise ValueError("not an object")
     return {
         str(source): {
-            part: [v for v in ([values] if isinstance(values, str) else values) if isinstance(v, str) and v]
+            part: [v for v in (values if isinstance(values, list) else [values]) if isinstance(v, str) and v]
             for part, values in parts.items()
         }
         for source, parts in content.items()
