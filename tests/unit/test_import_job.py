@@ -1,6 +1,8 @@
 """An import sends every row once, whatever interrupts it, and remembers on disk how far it is."""
 
+import fcntl
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.intake.files import jobs
 from services.intake.files.faults import BadRow, FileRefused
 from services.intake.files.importing import Import
 from services.intake.files.items import Item
@@ -187,6 +190,32 @@ def test_no_name_of_a_list_leads_out_of_the_folder_of_jobs(tmp_path: Path, list_
 
 def test_lists_that_look_alike_have_jobs_of_their_own() -> None:
     assert len({job_name("fair", "leads", name) for name in ("Feria 1", "feria-1", "feria 1")}) == 3
+
+
+def test_who_looks_at_the_jobs_keeps_none_from_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = jobs_folder(tmp_path) / "fair"
+    with held(folder):
+        pass
+    looking = os.open(folder / "lock", os.O_RDONLY)
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    waited: list[float] = []
+    monkeypatch.setattr(jobs, "sleep", lambda seconds: (waited.append(seconds), os.close(looking)))
+    with held(folder):
+        assert len(waited) == 1
+
+
+def test_two_who_look_at_once_see_the_same_and_make_no_file(tmp_path: Path) -> None:
+    killed = job("killed")
+    killed.folder(tmp_path).mkdir(parents=True)
+    write_job(tmp_path, killed)
+    assert [j.state for j in all_jobs(tmp_path)] == ["paused"]
+    assert [f.name for f in killed.folder(tmp_path).iterdir()] == ["job.json"]
+    with held(killed.folder(tmp_path)):
+        pass
+    looking = os.open(killed.folder(tmp_path) / "lock", os.O_RDONLY)
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    assert [j.state for j in all_jobs(tmp_path)] == ["paused"]
+    os.close(looking)
 
 
 def test_a_job_that_was_killed_is_shown_as_paused_and_one_that_runs_is_not_begun_twice(tmp_path: Path) -> None:

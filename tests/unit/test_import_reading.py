@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import xlwt
 
+from services.intake.files import header
 from services.intake.files.dates import day_first, iso
 from services.intake.files.faults import FileRefused
 from services.intake.files.header import header_of
@@ -65,6 +66,21 @@ def test_a_table_without_a_header_loses_no_row_and_its_columns_are_known_by_thei
 
 def test_columns_of_one_name_or_none_keep_their_values_apart() -> None:
     assert header_of([("Tel", "tel", "", "Correo")]).columns == ("Tel", "tel (2)", "column 3", "Correo")
+
+
+def test_a_cell_is_told_by_its_first_320_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    pattern = header._VALUE
+
+    class Watched:
+        def fullmatch(self, written: str) -> object:
+            seen.append(len(written))
+            return pattern.fullmatch(written)
+
+    monkeypatch.setattr(header, "_VALUE", Watched())
+    header_of([("a@" + "." * 1000 + " ", "Correo")])
+    assert header_of([("+34" + " 600" * 1000, "ana@example.com")]).place is None
+    assert max(seen) == 320
 
 
 def test_quotes_hold_line_breaks_delimiters_and_quotes(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+from time import sleep
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -18,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from services.intake.files.faults import FileRefused
 from services.intake.files.mapping import What
 
+_TRIES, _BETWEEN_TRIES_S = 10, 0.05  # whoever looks whether a list is being imported has its lock for an instant
 State = Literal["running", "paused", "failed", "done"]
 
 
@@ -111,18 +113,31 @@ def held(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise FileRefused("this list is being imported at the moment: see `caudal imports`") from None
+        if not _locked(descriptor, fcntl.LOCK_EX, _TRIES):
+            raise FileRefused("this list is being imported at the moment: see `caudal imports`")
         yield
     finally:
         os.close(descriptor)
 
 
 def _is_held(folder: Path) -> bool:
+    """Whether an import has it; looking makes no file, and an import that begins meanwhile tries again."""
     try:
-        with held(folder):
-            return False
-    except FileRefused:
-        return True
+        descriptor = os.open(folder / "lock", os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _locked(descriptor, fcntl.LOCK_SH, 1)
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int, how: int, tries: int) -> bool:
+    for left in reversed(range(tries)):
+        try:
+            fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if left:
+                sleep(_BETWEEN_TRIES_S)
+    return False
