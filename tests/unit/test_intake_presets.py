@@ -107,7 +107,7 @@ def signed(preset: str, body: bytes, now: int = NOW) -> tuple[bytes, dict[str, s
     if preset == "tiktok":
         made = hmac.new(key, f"{now}.".encode() + body, hashlib.sha256).hexdigest()
         return body, {"tiktok-signature": f"t={now},s={made}"}
-    if preset == "mailgun" and not body.startswith(b"{"):
+    if preset == "mailgun" and not body.startswith((b"{", b"--")):
         body = body.replace(b"timestamp=1772366400", f"timestamp={now}".encode())
         token = dict(pair.split(b"=") for pair in body.split(b"&"))[b"token"]
         made = hmac.new(key, str(now).encode() + token, hashlib.sha256).hexdigest()
@@ -414,6 +414,18 @@ def test_a_mail_without_a_name_has_its_address_and_one_with_its_signature_inside
     lead = read("mailgun", mail)
     assert (lead.contact.email, lead.contact.full_name, lead.message) == ("ana@example.org", None, "Hello")
     assert lead.answers == {}
+
+
+def test_a_mail_with_a_large_file_is_a_lead() -> None:
+    stamp, token = str(NOW), "abc"
+    made = hmac.new(SECRET.encode(), (stamp + token).encode(), hashlib.sha256).hexdigest()
+    fields = {"sender": "ana@example.org", "body-plain": "Hello", "Message-Id": "<3@example.org>", "timestamp": stamp,
+              "token": token, "signature": made}  # fmt: skip
+    part = '--b\r\nContent-Disposition: form-data; name="{}"\r\n\r\n{}\r\n'
+    file = part.format('attachment-1"; filename="roof.jpg', "x" * 1_000_000)
+    body = file + "".join(part.format(*field) for field in fields.items()) + "--b--\r\n"
+    lead = read("mailgun", body.encode(), "multipart/form-data; boundary=b")
+    assert (lead.contact.email, lead.message, lead.answers) == ("ana@example.org", "Hello", {})
 
 
 @pytest.mark.parametrize(("sent", "answers"), [
