@@ -92,9 +92,10 @@ async def deliver(
     headers, method = headers_of(scope), scope["method"]
     if method == "OPTIONS":
         return Response(b"", 200, _PREFLIGHT)
-    query = _query(scope["query_string"].decode("latin-1"))
-    if isinstance(query, Problem):
-        return problem_response(query)
+    pairs = _pairs(scope["query_string"].decode("latin-1"))
+    if isinstance(pairs, Problem):
+        return problem_response(pairs)
+    query = dict(pairs)
     if method == "GET" and not (source.query and query):
         return _shaken(intake, source, protocol, Delivery(where.rest, query, headers, b"", intake.now()))
     if method not in ("POST", "GET"):
@@ -107,7 +108,7 @@ async def deliver(
     if (slow := intake.limits.refusal(source, intake.now())) is not None:
         return problem_response(slow)
     masked = _masked(source, intake.source_secrets(source.name, "secret"), body)
-    return await taken(intake, source, protocol, Delivery(where.rest, query, headers, masked, intake.now()))
+    return await taken(intake, source, protocol, Delivery(where.rest, query, headers, masked, intake.now(), pairs))
 
 
 def _masked(source: Source, secrets: Sequence[str], body: bytes) -> bytes:
@@ -145,10 +146,10 @@ def _letters(
     return (kept,)
 
 
-def _query(written: str) -> dict[str, str] | Problem:
-    """The parameters; of one that came several times the last counts."""
+def _pairs(written: str) -> list[tuple[str, str]] | Problem:
+    """The parameters, each as often as it came."""
     try:
-        return dict(parse_qsl(written, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS))
+        return parse_qsl(written, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
     except ValueError:
         return Problem(400, "too_many_fields", f"a query string has at most {_MOST_PARAMETERS} parameters")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from services.intake.client_address import networks
 from services.intake.outside import allowed
@@ -48,3 +48,12 @@ class IntakeSettings(RuntimeSettings):
     def _networks(cls, written: str) -> str:
         networks(written)
         return written
+
+    @model_validator(mode="after")
+    def _answer_within_lease(self) -> IntakeSettings:
+        if self.hydrate_timeout_s >= self.hydrate_lease_s:
+            raise ValueError(
+                f"hydrate_timeout_s ({self.hydrate_timeout_s:g}) must be less than hydrate_lease_s "
+                f"({self.hydrate_lease_s:g}): a lead whose answer is waited for would be read by another worker too"
+            )
+        return self

@@ -87,9 +87,16 @@ def _lead(arrival: Arrival, lead_id: str, found: Sorted) -> dict[str, Any]:
         "consents": _consents(source, found),
         "is_test": truth(values.get("is_test")) or _marked_as_test(arrival),
         "body_hash": body_hash(arrival),
-        "raw": arrival.raw,
+        "raw": _raw(arrival, found),
     }
     return _present(data)
+
+
+def _raw(arrival: Arrival, found: Sorted) -> str:
+    """The submission as sent; where a contract says what may be kept, no more of it than that."""
+    if not arrival.source.allowed:
+        return arrival.raw
+    return to_json({**found.values, **({"consents": found.consents} if found.consents else {})}).decode()
 
 
 def _present(data: dict[str, Any]) -> dict[str, Any]:

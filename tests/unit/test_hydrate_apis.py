@@ -19,6 +19,7 @@ from services.intake.hydrate.answer import (
     NotFound,
     Reply,
     by_status,
+    json_object,
     retry_after,
 )
 from services.intake.hydrate.backfill import notices, patient
@@ -229,3 +230,10 @@ def test_a_backfill_waits_as_long_as_the_api_asks_and_tells_the_ids_that_notices
     assert isinstance(came, Accepted)
     assert [one.id for one in told if isinstance(one, Outgoing)][1] == came.id
     assert list(notices(GET, source, "bad", (), *span, NOW)) == [Denied("Graph error 190, subcode 463")]
+
+
+def test_half_a_letter_in_an_answer_is_cleaned_and_what_is_no_object_is_none() -> None:
+    found = json_object(Reply(200, {}, b'{"name": "Ana \\ud83d"}'))
+    assert found == {"name": "Ana \ufffd"}
+    bodies = (b"[1]", b"{", b'{"a": 1, "a": 2}', b'{"a":' * 100_000, b"\xff\xfe{")
+    assert [json_object(Reply(200, {}, body)) for body in bodies] == [None] * 5

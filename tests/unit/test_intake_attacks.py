@@ -70,10 +70,11 @@ def test_a_method_is_what_the_request_line_says(header: str) -> None:
     assert (len(front.log.messages), desk.messages) == (1, [])
 
 
-def test_of_a_parameter_that_comes_twice_the_last_counts_and_in_a_form_none_is_hidden() -> None:
+def test_of_an_address_that_comes_twice_none_is_hidden() -> None:
     desk = Desk({"zap": {"keys": KEYS, "query": True}})
     assert desk.call("GET", f"/in/zap/{PATH_KEY}?email=a@example.com&email=b@example.com").status_code == 200
-    assert only(desk.leads()).contact.email == "b@example.com"
+    lead = only(desk.leads())
+    assert (lead.contact.email, lead.answers) == ("a@example.com", {"email 2": "b@example.com"})
     answer = Front().post(b"email=a%40example.com&email=b%40example.com", content_type=FORM)
     assert (answer.status_code, answer.json()["code"]) == (422, "wrong_type")
 

@@ -1,14 +1,24 @@
 """What an item is called: one thing told twice has one id, two things have two, whatever their sender calls them."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
 
-from tests.unit.test_intake_deliver import KEY, KEYS, Desk, ids
+from services.intake.arrival import Accepted
+from services.intake.files.items import Item as FileItem
+from services.intake.files.items import of_adf
+from services.intake.files.submissions import Terms, submission
+from services.intake.sources.source import Source
+from services.intake.submission import lead_of
+from tests.unit.test_intake_deliver import KEY, KEYS, SECRET, Desk, ids
+from tests.unit.test_intake_presets import desk_of, example_json, send
+from tests.webhook_clients import adf, encoded, prospect
 
 WHSEC = "whsec_Y2F1ZGFsLWV4YW1wbGUta2V5LTI0Ynl0"
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ANA = {"email": "ana@example.com"}
 REPORTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "consents": ({**ANA, "type": "given"}, {**ANA, "type": "withdrawn"}),
@@ -91,3 +101,74 @@ def test_who_leaves_a_refused_item_out_of_a_batch_sends_the_others_as_the_same(p
     assert len(set(found)) == 3
     at.post(path, [good], x_api_key=KEY, idempotency_key="another")
     assert ids(at)[-1] not in found
+
+
+def hashes(at: Desk) -> set[str]:
+    assert len(ids(at)) == 2
+    assert len(set(ids(at))) == 1
+    return {lead.body_hash or "" for lead in at.leads()}
+
+
+def test_typeform_telling_a_response_again_under_another_event_tells_the_same() -> None:
+    at = desk_of("typeform")
+    for event in ("e-1", "e-2"):
+        body = json.dumps(example_json("typeform") | {"event_id": event}).encode()
+        assert send(at, "typeform", body).status_code == 200
+    assert len(hashes(at)) == 1
+    other = example_json("typeform")
+    other["form_response"]["answers"] = []
+    assert send(at, "typeform", json.dumps(other).encode()).status_code == 200
+    assert at.leads()[-1].body_hash not in {lead.body_hash for lead in at.leads()[:-1]}
+
+
+@pytest.mark.parametrize("inner", [True, False])
+def test_mail_that_mailgun_sends_again_with_another_token_is_the_same(inner: bool) -> None:
+    at = Desk({"place": {"keys": KEYS, "preset": "mailgun", "signature": None}})
+    for token in ("a", "b"):
+        proof = {"timestamp": f"17{token}", "token": token, "signature": f"s{token}"}
+        mail = {"from": "Ana <ana@example.com>", "Message-Id": "<1@example.com>", "stripped-text": "Hello"}
+        at.post(f"/in/place/{KEY}", {**mail, **({"signature": proof} if inner else proof)})
+    assert len(hashes(at)) == 1
+
+
+def test_a_structured_cloudevent_of_another_trace_is_the_same() -> None:
+    at = Desk({"place": {"keys": KEYS, "preset": "cloudevents"}})
+    event = {"specversion": "1.0", "id": "e-1", "source": "/shop", "type": "x.lead", "data": ANA}
+    for trace in ("a", "b"):
+        body = json.dumps({**event, "traceparent": trace, "tracestate": trace}).encode()
+        at.post(f"/in/place/{KEY}", body, content_type="application/cloudevents+json")
+    assert len(hashes(at)) == 1
+
+
+def test_a_prospect_of_a_file_that_is_sent_again_is_the_same_there_and_by_http() -> None:
+    source, found = Source(name="place"), []
+    for status, date in (("new", "2026-03-01"), ("resend", "2026-03-03")):
+        (item,) = of_adf(encoded(adf(prospect("1", status=status, date=date))), "utf-8")
+        assert isinstance(item, FileItem)
+        result = submission(item, 0, Terms(source, "leads", "list", {}, {}, SECRET), NOW)
+        assert isinstance(result, Accepted)
+        found.append((result.id, lead_of(result.events[0]).body_hash))
+    at = Desk({"place": {"preset": "adf", "keys": KEYS}})
+    at.post(f"/in/place/{KEY}", encoded(adf(prospect("1"))))
+    assert {*found} == {(ids(at)[0], at.leads()[0].body_hash)}
+
+
+def test_a_query_strings_repeated_parameter_keeps_every_value_and_two_such_are_two_leads() -> None:
+    at = desk(query=True)
+    for query in ("interest=roof&interest=wall", "interest=door&interest=wall"):
+        assert at.call("GET", f"/in/place/{KEY}?email=ana@example.com&{query}").status_code == 200
+    first, _ = at.leads()
+    assert first.raw == "email=ana%40example.com&interest=roof&interest=wall"
+    assert "roof" in first.answers["interest"]
+    assert "wall" in first.answers["interest"]
+    assert len(set(ids(at))) == 2
+
+
+def test_what_a_contract_does_not_let_us_keep_stands_nowhere_in_the_lead() -> None:
+    at = desk(allowed=["email", "name"])
+    for income in ("high", "low"):
+        sent = {**ANA, "name": "Ana", "income": income, "phone": "+34600000012"}
+        assert at.post(f"/in/place/{KEY}", sent, idempotency_key=income).status_code == 200
+    first, second = at.leads()
+    assert json.loads(first.raw or "") == {**ANA, "name": "Ana"}
+    assert first.body_hash != second.body_hash  # of what was sent

@@ -108,3 +108,9 @@ def test_an_allowed_ipv6_host_is_written_with_brackets() -> None:
 def test_an_entry_that_cannot_be_read_is_named(entry: str) -> None:
     with pytest.raises(ValueError, match=re.escape(f"outbound_allow\n  Value error, {entry} is no host")):
         IntakeSettings(outbound_allow=f"b.test,{entry}")
+
+
+@pytest.mark.parametrize("timeout_s", [30, 31])
+def test_an_answer_may_not_be_waited_for_longer_than_its_lead_is_ours_alone(timeout_s: float) -> None:
+    with pytest.raises(ValueError, match="must be less than hydrate_lease_s"):
+        IntakeSettings(hydrate_timeout_s=timeout_s, hydrate_lease_s=30)

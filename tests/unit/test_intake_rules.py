@@ -38,6 +38,12 @@ def test_a_mistake_in_the_book_is_refused_and_named(source: str, complaint: str)
         parse_book("sources", f"sources:\n  website: {source}\n", SourceRules)
 
 
+@pytest.mark.parametrize("preset", ["meta", "linkedin", "hubspot"])
+def test_caps_that_nothing_would_count_are_refused_with_a_sentence(preset: str) -> None:
+    with pytest.raises(ValueError, match="a source with `hydrate` has no `caps`"):
+        SourceRules.model_validate({"sources": {"ads": {"preset": preset, "caps": [{"most": 5, "per": "day"}]}}})
+
+
 def test_one_prefix_cannot_open_two_sources() -> None:
     key = f"{{prefix: abcdefgh, sha256: {'a' * 64}}}"
     with pytest.raises(RulesInvalid, match="twice"):

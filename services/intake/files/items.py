@@ -21,13 +21,17 @@ _MOST_BYTES = 64_000_000
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One item. `cells` are what a person finds in the file; `key` is its sender's own id, where it has one."""
+    """One item. `cells` are what a person finds in the file; `key` is its sender's own id, where it has one.
+
+    `compared` is what must be the same when it comes again under its key, where that is not all of `raw`.
+    """
 
     number: int
     cells: tuple[str, ...]
     content: Mapping[str, Any]
     raw: str
     key: str | None = None
+    compared: str | None = None
 
 
 def of_rows(
@@ -88,7 +92,7 @@ def of_adf(body: bytes, encoding: str) -> Iterator[Item | BadRow]:
         raise FileRefused("a file of prospects has at most 64 MB; part it")
     for number, prospect in enumerate(prospects(body.decode(encoding, errors="replace").replace("\x00", "")), start=1):
         values = tuple(prospect.content.values())
-        yield _sized(Item(number, values, prospect.content, prospect.raw, prospect.key))
+        yield _sized(Item(number, values, prospect.content, prospect.raw, prospect.key, prospect.compared))
 
 
 def _object(number: int, text: str | None, content: Any) -> Item | BadRow:

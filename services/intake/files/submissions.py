@@ -62,7 +62,7 @@ def submission(item: Item, nth: int, terms: Terms, now: datetime) -> Accepted | 
     """
     key = item.key or f"{terms.list_name}|{digest(item).hex()}|{nth}"
     content = _lead_content(item.content, terms) if terms.what == "leads" else _report_content(item.content, terms)
-    result = READERS[terms.what](Arrival(terms.source, content, item.raw, key, now, now, terms.secret))
+    result = READERS[terms.what](Arrival(terms.source, content, item.raw, key, now, now, terms.secret, item.compared))
     if isinstance(result, Refused):
         return result
     if any(len(event.value or "") > _MOST_VALUE_CHARS for event in result.events):

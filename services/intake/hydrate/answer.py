@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
+
+from services.intake.parse import parse_item
 
 LONGEST_WAIT_S = 3600.0
 
@@ -118,11 +119,8 @@ def retry_after(value: str | None, now: datetime) -> float | None:
 
 
 def json_object(reply: Reply) -> dict[str, Any] | None:
-    """The body as a JSON object; None where it is none."""
-    try:
-        body = json.loads(reply.body)
-    except (ValueError, RecursionError):
-        return None
+    """The body as a JSON object, cleaned as what is posted to us; None where it is none, or names a key twice."""
+    body = parse_item(reply.body)
     return body if isinstance(body, dict) else None
 
 

@@ -13,9 +13,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 
+from pydantic_core import to_json
+
 from services.intake.values import key_text
 
 MOST_PROSPECTS = 10_000
+_NOT_COMPARED = frozenset({"occurred_at", "adf_status"})
 _MOST_LEVELS = 50
 _LONGEST = 262_144  # characters of one prospect
 _TOKEN = re.compile(r"<(/?)([A-Za-z][\w:.-]{0,63}+)([^<>]{0,8192}+)>|<[?!][^<>]{0,8192}+>")
@@ -70,6 +73,13 @@ class Prospect:
     content: Mapping[str, str]
     raw: str
     key: str | None
+
+    @property
+    def compared(self) -> str:
+        """What must be the same when it comes again: all but when it was sent, and that it is a `resend`."""
+        return to_json(
+            {name: self.content[name] for name in sorted(self.content) if name not in _NOT_COMPARED}
+        ).decode()
 
 
 def read_adf(text: str) -> list[Prospect]:

@@ -6,8 +6,6 @@ import codecs
 import re
 from urllib.parse import unquote_plus
 
-from pydantic_core import to_json
-
 from services.intake.answers import Problem
 from services.intake.body import MOST_ITEMS
 from services.intake.sources.adf import Prospect, read_adf
@@ -18,7 +16,6 @@ from services.intake.sources.source import Source
 _NONE = Problem(422, "no_prospect", "the body holds no <prospect>; send ADF 1.0, one or several prospects in <adf>")
 _DECLARED = re.compile(rb"""encoding\s*=\s*["']?([A-Za-z0-9._-]{1,20})""")
 _TAKEN = frozenset({"utf-8", "iso8859-1", "iso8859-15", "cp1252"})
-_NOT_COMPARED = frozenset({"occurred_at", "adf_status"})
 
 
 def unpack(delivery: Delivery, source: Source) -> Unpacked | Problem:
@@ -36,8 +33,7 @@ def unpack(delivery: Delivery, source: Source) -> Unpacked | Problem:
 
 def _lead(prospect: Prospect, source: Source) -> Item:
     key = key_of(prospect.content, source) or prospect.key
-    compared = {name: value for name, value in sorted(prospect.content.items()) if name not in _NOT_COMPARED}
-    return Item("lead", mapped(prospect.content, source), prospect.raw, key, to_json(compared).decode())
+    return Item("lead", mapped(prospect.content, source), prospect.raw, key, prospect.compared)
 
 
 def _text(body: bytes) -> str:

@@ -91,7 +91,11 @@ def _event(envelope: Any, raw: str, source: Source) -> Item | Refused:
         return ambiguous(envelope)
     if not isinstance(envelope, dict):
         return refused("", "not_an_event", "an event must be a JSON object with the attributes of a CloudEvent")
-    return _lacking(envelope) or read(envelope, _data(envelope), raw, source)
+    item = _lacking(envelope) or read(envelope, _data(envelope), raw, source)
+    if isinstance(item, Refused) or _OF_ONE_TRY.isdisjoint(envelope):
+        return item
+    same = {name: value for name, value in envelope.items() if name not in _OF_ONE_TRY}
+    return replace(item, compared=item_text(same))
 
 
 def _binary(delivery: Delivery, source: Source) -> Item | Refused | Problem:

@@ -20,7 +20,7 @@ from services.intake.sources.source import Source
 def unpack(delivery: Delivery, source: Source) -> Unpacked | Problem:
     """The leads in a delivery: `items` says where a list of them stands, or the body is a list, or it is one lead."""
     if not delivery.body and source.query and delivery.query:
-        pairs = list(delivery.query.items())
+        pairs = list(delivery.pairs or delivery.query.items())
         return Unpacked((lead(nested(pairs), pairs_text(pairs), source),))
     found = read(delivery.headers.get("content-type", ""), delivery.body)
     if isinstance(found, Problem):
@@ -43,7 +43,14 @@ def lead(content: Any, raw: str, source: Source) -> Item | Refused:
         return refused("", "not_an_object", "an item must be an object with named fields")
     if too_many_keys(content):
         return TOO_MANY_KEYS
-    return Item("lead", mapped(content, source), raw, key_of(content, source))
+    return Item("lead", mapped(content, source), raw, key_of(content, source), _compared(content, source))
+
+
+def _compared(content: dict[str, Any], source: Source) -> str | None:
+    """What must be the same when the lead comes again; None where that is all of it."""
+    if content.keys().isdisjoint(source.not_compared):
+        return None
+    return item_text({name: value for name, value in content.items() if name not in source.not_compared})
 
 
 def _batch(listed: Sequence[Any], source: Source) -> Unpacked | Problem:

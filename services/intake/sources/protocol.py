@@ -13,19 +13,23 @@ from services.intake.answers import Problem
 from services.intake.arrival import Accepted, Refused
 from services.intake.sources.source import Source
 
-Kind = Literal["lead", "activity", "consent", "outcome", "result", "notice", "erasure"]
+Kind = Literal["lead", "activity", "consent", "outcome", "result", "notice"]
 """What an item is. A notice names a lead by id only, to be read from the source's API (hydrate)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One request as it came, already verified: `path` is what follows the source's own URL, names are lower case."""
+    """One request as it came, already verified: `path` is what follows the source's own URL, names are lower case.
+
+    `pairs` is the whole query string, `query` the last value of each of its parameters.
+    """
 
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
     received_at: datetime
+    pairs: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)

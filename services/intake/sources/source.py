@@ -171,6 +171,7 @@ class Source(Rules):
     allowed: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
     id_field: str | None = None
+    not_compared: tuple[str, ...] = ()
     test_field: str | None = None
     lead_events: tuple[str, ...] = ()
 
@@ -203,6 +204,10 @@ class Source(Rules):
             raise ValueError(f"a source of kind {self.kind} has no keys: nothing of it comes by HTTP")
         if self.kind == "kafka" and (self.rate or self.caps):
             raise ValueError("`rate` and `caps` are for what can be told to come later: a topic cannot")
+        if self.hydrate and self.caps:
+            raise ValueError(
+                "a source with `hydrate` has no `caps`: its leads are read by their ids, and nothing counts them"
+            )
         if "outcomes" in self.accepts and not self.destination:
             raise ValueError("a source that reports outcomes needs `destination`: whose outcomes they are")
         if self.redirect_field and not self.redirect_hosts:
