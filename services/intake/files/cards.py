@@ -103,7 +103,7 @@ def _rank(line: Any) -> int:
     types = {t.upper() for values in line.params.values() for t in values} | {t.upper() for t in line.singletonparams}
     pref = line.params.get("PREF", [""])[0]
     if "PREF" in types or pref:
-        return int(pref) - 1000 if pref.isdecimal() else -1000
+        return int(pref[:3]) - 1000 if pref.isdecimal() else -1000
     return min((_PREFERRED.get(kind, 5) for kind in types), default=5)
 
 
