@@ -52,17 +52,18 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The item is not good, and why; never empty."""
+    """The item is not good, and why; never empty. `raw` is its text, where it was refused before it was an item."""
 
     faults: tuple[Fault, ...]
+    raw: str = ""
 
 
 Reader = Callable[[Arrival], Accepted | Refused]
 
 
-def refused(field: str, code: str, message: str) -> Refused:
+def refused(field: str, code: str, message: str, raw: str = "") -> Refused:
     """A refusal for one reason."""
-    return Refused((Fault(field, code, message),))
+    return Refused((Fault(field, code, message),), raw)
 
 
 TOO_MANY_KEYS = refused("", "too_many_fields", f"one item has at most {MOST_KEYS} fields")

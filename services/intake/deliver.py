@@ -114,8 +114,7 @@ async def deliver(
 def _masked(source: Source, secrets: Sequence[str], body: bytes) -> bytes:
     """The body without the key that stands in it: who reads our topics could send in this source's name."""
     if source.signature is not None and source.signature.scheme == "body-field":
-        for secret in secrets:
-            body = body.replace(secret.encode(), b"***")
+        return keys.without(body, secrets)
     return body
 
 
@@ -130,15 +129,18 @@ async def taken(intake: Intake, source: Source, protocol: Protocol, delivery: De
         return problem_response(unpacked)
     read = await _read_all(intake, source, delivery, unpacked)
     results = await within_caps(intake.count, source, read, intake.now())
-    await published(intake, results, *_letters(protocol, source, delivery, results))
+    await published(intake, results, *_letters(protocol, source, delivery, unpacked, results))
     return _answered(protocol, delivery, source, unpacked, results)
 
 
 def _letters(
-    protocol: Protocol, source: Source, delivery: Delivery, results: Sequence[Accepted | Refused]
+    protocol: Protocol, source: Source, delivery: Delivery, unpacked: Unpacked, results: Sequence[Accepted | Refused]
 ) -> tuple[Message, ...]:
     """What nobody would hear of: the delivery of a sender that looks at no answer, where something was refused."""
-    kept = letter(source.name, delivery.body, results, delivery.received_at) if protocol.unread else None
+    kept = None
+    if protocol.unread:
+        texts = [one.raw for one in unpacked.items]
+        kept = letter(source.name, delivery.body, texts, results, delivery.received_at)
     if kept is None:
         return ()
     log.warning("intake.refused", source=source.name, items=sum(isinstance(one, Refused) for one in results))
@@ -194,9 +196,8 @@ async def _read_all(
 
 
 def _text_of(item: Item | Refused) -> str:
-    if isinstance(item, Refused):
-        return ""
-    return item.raw if item.compared is None else item.compared
+    compared = None if isinstance(item, Refused) else item.compared
+    return item.raw if compared is None else compared
 
 
 def read_item(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from hmac import compare_digest
 from string import ascii_lowercase, digits
+from urllib.parse import quote, quote_plus
 
 from services.intake.rules import SourceRules
 from services.intake.sources.source import Source
@@ -16,6 +18,7 @@ from services.intake.sources.source import Source
 START = "cdl_"
 _KEY = re.compile(r"cdl_([a-z][a-z0-9]{7})_([A-Za-z0-9_-]{43})")
 _IN_BYTES = re.compile(rb"(cdl_[a-z][a-z0-9]{7}_)[A-Za-z0-9_-]{43}")
+_ESCAPE = re.compile("%[0-9A-F]{2}")
 _NOBODY = "0" * 64  # compared where the prefix is unknown, so that both refusals take the same time
 
 
@@ -38,6 +41,21 @@ def verify(rules: SourceRules, key: str | None) -> Source | None:
 def masked(body: bytes) -> bytes:
     """The same without the secret part of any key in it: SDKs repeat theirs in each body, and bodies are kept."""
     return _IN_BYTES.sub(rb"\1***", body) if START.encode() in body else body
+
+
+def without(body: bytes, hidden: Sequence[str]) -> bytes:
+    """The same without these secrets, however JSON and forms write them."""
+    for spelling in sorted({one for secret in hidden for one in _spellings(secret)}, key=len, reverse=True):
+        body = body.replace(spelling, b"***")
+    return body
+
+
+def _spellings(secret: str) -> Iterator[bytes]:
+    escaped = [json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)]
+    in_form = [quote(secret, safe=""), quote_plus(secret), quote_plus(secret, safe="*"), quote(secret)]
+    lower = [_ESCAPE.sub(lambda found: found[0].lower(), one) for one in in_form]
+    slashed = [one.replace("/", "\\/") for one in escaped]
+    return (one.encode() for one in (secret, *escaped, *slashed, *in_form, *lower) if one)
 
 
 def presented(headers: Mapping[str, str]) -> str | None:

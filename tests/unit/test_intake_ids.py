@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from standardwebhooks import Webhook
@@ -172,3 +173,17 @@ def test_what_a_contract_does_not_let_us_keep_stands_nowhere_in_the_lead() -> No
     first, second = at.leads()
     assert json.loads(first.raw or "") == {**ANA, "name": "Ana"}
     assert first.body_hash != second.body_hash  # of what was sent
+
+
+@pytest.mark.parametrize("form", [True, False])
+@pytest.mark.parametrize("secret", ["s3cr3t", "a+b/c=d", 'say "é" & go'])
+def test_a_key_that_stands_in_a_body_is_not_kept_however_it_is_written(form: bool, secret: str) -> None:
+    at = Desk({"place": {"signature": {"scheme": "body-field", "field": "key"}}}, {"place": [secret]})
+    sent = {**ANA, "key": secret}
+    body = urlencode(sent) if form else json.dumps(sent).replace("/", "\\/")
+    kind = "application/x-www-form-urlencoded" if form else "application/json"
+    assert at.post("/in/place", body.encode(), content_type=kind).status_code == 200
+    (lead,) = at.leads()
+    kept = dict(parse_qsl(lead.raw)) if form else json.loads(lead.raw or "")
+    assert kept == {**ANA, "key": "***"}
+    assert secret not in lead.model_dump_json()

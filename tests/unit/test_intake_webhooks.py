@@ -174,7 +174,26 @@ def test_a_refused_delivery_of_any_size_fits_a_dead_letter() -> None:
     assert send(at, [{**linkedin(), "leadAction": "x" * 8000}] * 900).json()["rejected"] == 900
     (message,) = at.messages
     told_of = DeadLetter.model_validate_json(message.value or b"")
-    assert (told_of.truncated, len(message.value or b"") < 100_000) == (True, True)
+    assert (told_of.truncated, len(message.value or b"") < 400_000) == (True, True)
+    kept = base64.b64decode(told_of.raw_value or "").split(b"\n")
+    assert told_of.detail.startswith(f"{len(kept)} of 900 refused items are kept: item 0: ")
+    assert len(kept) == 31
+    assert json.loads(kept[-1])["leadAction"] == "x" * 8000
+
+
+def test_of_a_large_delivery_the_letter_keeps_what_was_refused_wherever_it_stood() -> None:
+    at = Desk({"place": {"preset": "segment", "keys": KEYS}})
+    good = {"type": "track", "event": "seen", "anonymousId": "a", "properties": {"text": "x" * 5000}}
+    bad = [{"type": "nothing", "n": 1, "writeKey": KEY}, {"type": "track", "n": 2, "writeKey": KEY, "key": KEY}, 7]
+    body = {"batch": [*[good] * 90, *bad, {"type": "nothing", "text": "y" * 70_000}], "writeKey": KEY}
+    assert at.post(f"/in/place/{KEY}", encoded(body)).status_code == 200
+    (message,) = [m for m in at.messages if m.topic == "deadletters.v1"]
+    told_of = DeadLetter.model_validate_json(message.value or b"")
+    kept = base64.b64decode(told_of.raw_value or "").split(b"\n")
+    assert [json.loads(one).get("n") for one in kept[:2]] == [1, 2]
+    assert (kept[2], len(kept[3]), len(kept)) == (b"7", 65_536, 4)
+    assert KEY.rpartition("_")[2].encode() not in b"".join(kept)
+    assert told_of.detail.startswith("4 of 4 refused items are kept: item 90: ")
 
 
 # Meta

@@ -54,7 +54,8 @@ def _action(one: Any) -> Iterator[Item | Refused]:
     elif one.get("type") == "LEAD_ACTION":
         action = _ACTIONS.get(str(one.get("leadAction")))
         if action is None:
-            yield refused("leadAction", "unknown_value", f"leadAction must be one of {', '.join(_ACTIONS)}")
+            said = f"leadAction must be one of {', '.join(_ACTIONS)}"
+            yield refused("leadAction", "unknown_value", said, item_text(one))
         else:
             own = {"notice_id": one.get("leadGenFormResponse"), "action": action}
             about = {"owner": _first(one.get("owner")), "associated_entity": _first(one.get("associatedEntity"))}

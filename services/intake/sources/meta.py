@@ -58,7 +58,8 @@ def _change(entry: dict[str, Any], change: Any, place: str) -> Iterator[Item | R
     elif change.get("field") == "leadgen":
         value = change.get("value")
         if not isinstance(value, dict):
-            yield refused(f"{place}.value", "required", f"{place} has no value; the lead's id is not known")
+            said = f"{place} has no value; the lead's id is not known"
+            yield refused(f"{place}.value", "required", said, item_text(change))
         else:
             yield Item("notice", _notice(entry, value), item_text(change))
 

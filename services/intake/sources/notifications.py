@@ -8,7 +8,7 @@ from typing import Any
 from services.intake.answers import Problem
 from services.intake.arrival import Refused, refused
 from services.intake.body import MOST_ITEMS, read_content
-from services.intake.parse import Ambiguous
+from services.intake.parse import Ambiguous, item_text
 from services.intake.sources.protocol import Item, Unpacked
 from services.intake.sources.source import Source
 from services.intake.values import is_scalar
@@ -27,7 +27,7 @@ def no_object(one: Any, place: str) -> Refused:
     """The refusal of something that should have been an object."""
     if isinstance(one, Ambiguous):
         return refused(place, "duplicate_key", f"{one.key[:100]} stands twice in it with different values")
-    return refused(place, "not_an_object", f"{place or 'a notification'} must be a JSON object")
+    return refused(place, "not_an_object", f"{place or 'a notification'} must be a JSON object", item_text(one))
 
 
 def all_answered(items: Iterable[Item | Refused], source: Source) -> Unpacked | Problem:

@@ -78,11 +78,11 @@ def _item(event: Any, batch: _Batch) -> Item | Refused:
     if isinstance(event, Ambiguous):
         return ambiguous(event)
     if not isinstance(event, dict):
-        return refused("", "not_an_object", "an event must be an object with named fields")
+        return refused("", "not_an_object", "an event must be an object with named fields", item_text(event))
+    raw = item_text({name: value for name, value in event.items() if name not in _ABOUT_SENDING})
     call = batch.call or event.get("type")
     if call not in CALLS:
-        return refused("type", "unknown_value", f"type must be one of {', '.join(CALLS)}")
-    raw = item_text({name: value for name, value in event.items() if name not in _ABOUT_SENDING})
+        return refused("type", "unknown_value", f"type must be one of {', '.join(CALLS)}", raw)
     key, at = key_text(event.get("messageId")), tracking.occurred_at(event, batch.sent_at, batch.received_at)
     fields = _lead(call, event, batch)
     if fields is None:
