@@ -428,6 +428,17 @@ def test_a_mail_with_a_large_file_is_a_lead() -> None:
     assert (lead.contact.email, lead.message, lead.answers) == ("ana@example.org", "Hello", {})
 
 
+def test_a_mailgun_source_with_a_key_takes_nothing_without_both() -> None:
+    desk = desk_of("mailgun", keys=KEYS)
+    assert send(desk, "mailgun").status_code == 401
+    body, _ = signed("mailgun", example_of("mailgun").body)
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    spoilt = body.replace(b"signature=", b"signature=0")
+    assert desk.call("POST", f"/in/it/{KEY}", content=spoilt, headers=form).status_code == 401
+    assert desk.messages == []
+    assert desk.call("POST", f"/in/it/{KEY}", content=body, headers=form).status_code == 200
+
+
 @pytest.mark.parametrize(("sent", "answers"), [
     ({"a__b__c": 1}, {"a.b.c": "1"}), ({"a__b": 1, "a": "x"}, {"a__b": "1", "a": "x"}),
     ({"__a": 1, "b__": 2}, {"__a": "1", "b__": "2"}), ({"a": {"b": 1}, "a__b": 2}, {"a.b": "1", "a__b": "2"}),
