@@ -17,14 +17,14 @@ from services.intake.files.jobs import Job, all_jobs, job_name, read_job
 from services.intake.files.mapping import What, targets
 from services.runtime.errors import Unavailable
 
-WHATS: tuple[What, ...] = ("leads", "activities", "consents", "outcomes")
+WHATS: tuple[What, ...] = ("leads", "activities", "consents", "outcomes", "results")
 
 
 def import_file(
     file: Annotated[Path | None, typer.Argument(help="CSV, TSV, XLSX, XLS, ODS, JSON lines, vCard or ADF.")] = None,
     source: Annotated[str, typer.Option(help="Whose list it is: a source of the book `sources`.")] = "",
     list_name: Annotated[str, typer.Option("--list", help="Name of the list; by default the file's.")] = "",
-    what: Annotated[str, typer.Option("--as", help="leads, activities, consents or outcomes.")] = "leads",
+    what: Annotated[str, typer.Option("--as", help="leads, activities, consents, outcomes, results.")] = "leads",
     columns: Annotated[
         list[str] | None, typer.Option("--map", help='"Column=field"; "Column=-" leaves it out.')
     ] = None,

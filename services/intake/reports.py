@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Any, Literal
@@ -18,7 +19,7 @@ from schemas.topics import ACTIVITIES_RECEIVED, CAMPAIGNS_RESULTS, CONSENTS_RECE
 from services.intake import normalise
 from services.intake.arrival import Accepted, Arrival, Fault, Refused, arrival_id, refused
 from services.intake.fields import canonical
-from services.intake.values import is_scalar, moment, text
+from services.intake.values import amount, is_scalar, moment, text
 from services.runtime.verdict import Outgoing
 
 _CONSENTS = {
@@ -28,6 +29,7 @@ _CONSENTS = {
     **{event_type: event_type for event_type in ConsentReceived.types},
 }
 _MOST_MONEY = 1e12
+_DECIMAL = re.compile(r"[0-9]+(\.[0-9]{1,2})?")
 _NO_ADDRESS = refused("email", "required", "email or phone is required and must be a plausible one")
 _NOBODY = refused("email", "required", "a plausible email or phone, or else an anonymous_id, is required")
 
@@ -113,8 +115,8 @@ def read_result(arrival: Arrival) -> Accepted | Refused:
             day=date.fromisoformat(day).isoformat(),
             channel=values.get("channel") or arrival.source.channel or "unknown",
             currency=values.get("currency") or arrival.source.currency,
-            impressions=int(_number(values, "impressions")), clicks=int(_number(values, "clicks")),
-            spend=round(_number(values, "spend"), 2),
+            impressions=int(_number(arrival.content, "impressions")), clicks=int(_number(arrival.content, "clicks")),
+            spend=round(_number(arrival.content, "spend"), 2),
         )  # fmt: skip
     except ValueError as error:
         return refused("", "wrong_value", f"not a campaign's result: {error}")
@@ -162,10 +164,19 @@ def _properties(given: Any) -> dict[str, str]:
     return {name: value for name, value in flat if name and value}
 
 
-def _number(values: Mapping[str, str], name: str) -> float:
-    number = float(values.get(name, "0"))
+def _number(content: Mapping[str, Any], name: str) -> float:
+    """A number as JSON has it, or a text in European or English notation: `1.234,50`, `1,234.50`, `12.5`."""
+    given = content.get(name)
+    number = given if isinstance(given, int | float) else _written_number(text(given) or "0", name)
     if not 0 <= number <= _MOST_MONEY:
         raise ValueError(f"{name} must lie between 0 and {_MOST_MONEY:.0f}")
+    return number
+
+
+def _written_number(written: str, name: str) -> float:
+    number = float(written) if _DECIMAL.fullmatch(written) else amount(written)
+    if number is None or written.startswith("-"):
+        raise ValueError(f"{name} must be a number, not below 0")
     return number
 
 

@@ -162,15 +162,20 @@ def test_a_row_with_its_senders_own_id_keeps_it_in_every_list() -> None:
     ("what", "content", "event_type"),
     [("activities", {"Correo": "a@example.com", "Evento": "visit", "Stand": "4"}, "activity.received"),
      ("consents", {"Correo": "a@example.com", "Tipo": "withdrawn"}, "consent.withdrawn"),
+     ("results", {"Campaña": "Otoño", "Fecha": "3/11/2026", "Gasto": "1.234,50"}, "campaign.result"),
      ("outcomes", {"Lead": "l1", "Tipo": "lead.won", "Importe": "100"}, "lead.won")],
 )  # fmt: skip
 def test_other_reports_come_as_lists_too(what: str, content: dict[str, str], event_type: str) -> None:
-    names = {"Correo": "email", "Evento": "activity", "Tipo": "type", "Lead": "lead_id", "Importe": "value"}
+    names = {"Correo": "email", "Evento": "activity", "Tipo": "type", "Lead": "lead_id", "Importe": "value",
+             "Campaña": "campaign", "Fecha": "day", "Gasto": "spend"}  # fmt: skip
     source = FAIR.model_copy(update={"destination": "crm"})
     accepted = submission(Item(2, (), content, "{}"), 1, terms(source=source, what=what, fields=names), NOW)
     assert accepted.events[0].type == event_type  # type: ignore[union-attr]
     if what == "activities":
         assert accepted.events[0].data.properties == {"Stand": "4"}  # type: ignore[union-attr]
+    if what == "results":
+        told = accepted.events[0].data  # type: ignore[union-attr]
+        assert (told.campaign, told.day, told.spend) == ("Otoño", "2026-11-03", 1234.5)
 
 
 def job(name: str, state: str = "running") -> Job:

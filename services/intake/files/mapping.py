@@ -15,7 +15,7 @@ from services.intake import normalise
 from services.intake.fields import FIELDS, canonical
 from services.intake.files.faults import FileRefused
 
-What = Literal["leads", "activities", "consents", "outcomes"]
+What = Literal["leads", "activities", "consents", "outcomes", "results"]
 IGNORED = "-"
 """The target of a column that is left out."""
 _SURE, _LIKELY = 100, 86  # in percent of likeness
@@ -30,6 +30,11 @@ _OTHERS: Mapping[str, Mapping[str, str]] = {
     },
     "outcomes": dict.fromkeys(OutcomeReport.model_fields, "") | {
         "type": "tipo resultado", "lead_id": "id_lead lead", "reason": "motivo", "occurred_at": FIELDS["occurred_at"],
+    },
+    "results": {
+        "campaign": "campana campaign_name nombre_de_la_campana", "channel": "canal plataforma platform",
+        "day": "fecha dia date", "impressions": "impresiones alcance reach", "clicks": "clics pulsaciones",
+        "spend": "gasto coste costo cost importe amount_spent importe_gastado", "currency": "moneda divisa",
     },
 }  # fmt: skip
 _MORE = {

@@ -18,6 +18,7 @@ READERS: Mapping[What, Sequence[tuple[str, str]]] = {
     "activities": (("caudal.qualify", "activities.received.v1"),),
     "consents": (("caudal.nurture", "consents.received.v1"),),
     "outcomes": (("caudal.router", "outcomes.received.v1"),),
+    "results": (("caudal.analytics", "campaigns.results.v1"),),
 }
 """Which groups read what a list brings, each with its topic."""
 _GATHERED = 1 / 3  # of what may be ahead: rows worth a portion of their own

@@ -13,14 +13,16 @@ from services.intake.fields import canonical
 from services.intake.files.dates import iso
 from services.intake.files.items import Item
 from services.intake.files.mapping import IGNORED, What
-from services.intake.reports import read_activity, read_consent, read_outcome
+from services.intake.reports import read_activity, read_consent, read_outcome, read_result
 from services.intake.sources.source import Source
 from services.intake.submission import lead_of, read_lead
 from services.runtime.verdict import Outgoing
 
 READERS: Mapping[What, Reader] = {
     "leads": read_lead, "activities": read_activity, "consents": read_consent, "outcomes": read_outcome,
+    "results": read_result,
 }  # fmt: skip
+_DATES = ("occurred_at", "day")
 _MOST_VALUE_CHARS = 250_000  # at most four bytes each, and Kafka takes a million
 
 
@@ -90,7 +92,7 @@ def _report_content(content: Mapping[str, Any], terms: Terms) -> Mapping[str, An
         if target is None:
             others[name] = value
         elif target != IGNORED:
-            fields.setdefault(target, iso(value, terms.days_first) if target == "occurred_at" else value)
+            fields.setdefault(target, iso(value, terms.days_first) if target in _DATES else value)
     fields = {**terms.defaults, **fields}
     return {**others, **fields, "properties": others} if terms.what == "activities" else {**others, **fields}
 
