@@ -20,7 +20,8 @@ from services.runtime.verdict import Outgoing
 class Arrival:
     """One item from one source. `raw` is its text as sent; `key` names it where the sender gave it a name beside it.
 
-    `compared` is what must be the same when the item comes again, where that is not the whole of `raw`.
+    `compared` is what must be the same when the item comes again, where that is not the whole of `raw`; empty where
+    `key` alone says which one it is.
     """
 
     source: Source
@@ -85,26 +86,21 @@ def own_key(arrival: Arrival) -> str | None:
 
 def body_hash(arrival: Arrival) -> str:
     """SHA-256 of the item as sent, or of what is compared of it, in hex."""
-    return sha256((arrival.raw if arrival.compared is None else arrival.compared).encode()).hexdigest()
+    return sha256((arrival.compared or arrival.raw).encode()).hexdigest()
 
 
 def arrival_id(arrival: Arrival, kind: str) -> str:
     """The item's id: from its key; without one from its bytes and the UTC day, so that a repeat gets the same id.
 
     A lead's other body under its key is told by `body_hash`. Of all else much is told under one key: there the bytes
-    count beside it, and another body is another event.
+    count beside it, and another body is another event, but where a protocol names each of its events.
     """
     key = own_key(arrival)
     if key is None:
         key = f"{body_hash(arrival)}|{arrival.received_at.date().isoformat()}"
-    elif kind != "submission":
-        key = _with_hash(key, body_hash(arrival))
+    elif kind != "submission" and (arrival.compared != "" or key != arrival.key):
+        key = f"{key}|{body_hash(arrival)}"
     return derived_id(f"{arrival.source.name}|{key}", kind)
-
-
-def told_id(source: str, key: str, compared: str, kind: str) -> str:
-    """What `arrival_id` gives for an item of this key that is no lead, where this of it is compared."""
-    return derived_id(f"{source}|{_with_hash(key, sha256(compared.encode()).hexdigest())}", kind)
 
 
 def keys_of_items(key: str | None, texts: Sequence[str], batch: bool) -> list[str | None]:
@@ -121,7 +117,3 @@ def keys_of_items(key: str | None, texts: Sequence[str], batch: bool) -> list[st
         named.append(f"{key}#{digest}" + (f"#{before[digest]}" if before[digest] else ""))
         before[digest] += 1
     return named
-
-
-def _with_hash(key: str, digest: str) -> str:
-    return f"{key}|{digest}"

@@ -201,7 +201,7 @@ async def _read_all(
 
 def _text_of(item: Item | Refused) -> str:
     compared = None if isinstance(item, Refused) else item.compared
-    return item.raw if compared is None else compared
+    return compared or item.raw
 
 
 def read_item(

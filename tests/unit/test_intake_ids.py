@@ -187,3 +187,20 @@ def test_a_key_that_stands_in_a_body_is_not_kept_however_it_is_written(form: boo
     kept = dict(parse_qsl(lead.raw)) if form else json.loads(lead.raw or "")
     assert kept == {**ANA, "key": "***"}
     assert secret not in lead.model_dump_json()
+
+
+def test_an_activity_that_its_protocol_names_is_one_whatever_else_changed_when_it_was_sent_again() -> None:
+    at = Desk({"place": {"keys": KEYS, "preset": "segment"}})
+    for second in (1, 2):
+        when = f"2026-03-01T11:00:0{second}Z"
+        told = {"type": "track", "event": "Seen", "messageId": "m-1", "userId": "u", "timestamp": when}
+        assert at.post(f"/in/place/{KEY}", {"batch": [told]}).status_code == 200
+    assert len(ids(at)) == 2
+    assert len(set(ids(at))) == 1
+    at.sources = {"place": {"keys": KEYS, "preset": "cloudevents", "lead_events": ["x.lead"], "id_field": "n"}}
+    seen = {"specversion": "1.0", "id": "e-1", "source": "/shop", "type": "x.seen"}
+    for data in ({"text": "a"}, {"text": "b"}, {"text": "a", "n": 7}, {"text": "b", "n": 7}):
+        body = json.dumps({**seen, "subject": "u", "data": data}).encode()
+        at.post(f"/in/place/{KEY}", body, content_type="application/cloudevents+json")
+    assert len(ids(at)[2:]) == 4
+    assert len(set(ids(at)[2:])) == 3

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from schemas.events.event import derived_id
 from services.intake.answers import Problem
-from services.intake.arrival import Refused, refused, told_id
+from services.intake.arrival import Refused, refused
 from services.intake.body import read_content
 from services.intake.parse import item_text
 from services.intake.sources.mapping import mapped
@@ -75,9 +76,9 @@ def _activity(what: str, content: dict[str, Any], invitee: dict[str, Any], raw: 
         "properties": _meeting(invitee) | {"reason": at(invitee, "cancellation.reason")},
     }  # fmt: skip
     if content["event"] == "invitee_no_show.deleted":
-        return Item("activity", person | said | {"retracts": told_id(source.name, key, "", "activity")},
+        return Item("activity", person | said | {"retracts": derived_id(f"{source.name}|{key}", "activity")},
                     raw, f"{key}|retracted", compared="")  # fmt: skip
-    return Item("activity", person | said, raw, key, compared="")  # its key says all, so that it can be retracted
+    return Item("activity", person | said, raw, key, compared="")
 
 
 def _lead(invitee: dict[str, Any]) -> dict[str, Any]:

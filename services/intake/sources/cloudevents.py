@@ -50,13 +50,14 @@ def read(attributes: Mapping[str, Any], data: Any, raw: str, source: Source) -> 
         return ambiguous(data)
     if not isinstance(data, dict):
         return refused("data", "not_an_object", "the data must be an object with named fields")
-    key = key_of(data, source) or f"{attributes['source']} {attributes['id']}"
+    own = key_of(data, source)
+    key = own or f"{attributes['source']} {attributes['id']}"
     fields = {"occurred_at": text(attributes.get("time")), **by_map(data, source)}
     if not source.lead_events or attributes["type"] in source.lead_events:
         if not data:
             return refused("data", "empty", "the event holds no data; a lead has at least one field")
         return Item("lead", fields, raw, key)
-    return Item("activity", _activity(attributes, fields), raw, key)
+    return Item("activity", _activity(attributes, fields), raw, key, None if own else "")
 
 
 def _activity(attributes: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,7 +93,7 @@ def _event(envelope: Any, raw: str, source: Source) -> Item | Refused:
     if not isinstance(envelope, dict):
         return refused("", "not_an_event", "an event must be a JSON object with the attributes of a CloudEvent")
     item = _lacking(envelope) or read(envelope, _data(envelope), raw, source)
-    if isinstance(item, Refused) or _OF_ONE_TRY.isdisjoint(envelope):
+    if isinstance(item, Refused) or item.compared is not None or _OF_ONE_TRY.isdisjoint(envelope):
         return item
     same = {name: value for name, value in envelope.items() if name not in _OF_ONE_TRY}
     return replace(item, compared=item_text(same))

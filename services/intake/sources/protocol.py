@@ -36,7 +36,8 @@ class Delivery:
 class Item:
     """One thing in a delivery. `content` is what its reader gets, `raw` its text as sent, `key` its sender's own id.
 
-    `compared` is what must be the same when the item comes again under its key, where that is not all of `raw`.
+    `compared` is what must be the same when the item comes again under its key, where that is not all of `raw`;
+    empty where the key alone says which one it is.
     """
 
     kind: Kind

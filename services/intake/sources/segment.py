@@ -86,7 +86,7 @@ def _item(event: Any, batch: _Batch) -> Item | Refused:
     key, at = key_text(event.get("messageId")), tracking.occurred_at(event, batch.sent_at, batch.received_at)
     fields = _lead(call, event, batch)
     if fields is None:
-        return Item("activity", {**tracking.activity(call, event), "occurred_at": at}, raw, key)
+        return Item("activity", {**tracking.activity(call, event), "occurred_at": at}, raw, key, "" if key else None)
     own = key_of(fields, batch.source)
     return Item("lead", by_map({**fields, "occurred_at": at}, batch.source), raw, own or key)
 
