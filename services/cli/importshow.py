@@ -20,6 +20,7 @@ from services.intake.files.jobs import Counts, Job
 from services.intake.files.layout import read
 from services.intake.files.mapping import Mapped
 from services.intake.files.submissions import submission
+from services.intake.files.tally import unclear
 from services.intake.submission import lead_of
 
 _SHOWN_ROWS = 5
@@ -71,6 +72,8 @@ def _said(accepted: Accepted) -> str:
     contact = lead.contact.model_dump(exclude_none=True, exclude={"email_raw", "phone_raw"})
     parts = [f"{name}: {value}" for name, value in contact.items()]
     parts += [f"{name}: {value}" for name in ("product", "message", "budget") if (value := getattr(lead, name))]
+    parts += [f"consent by {c.channel}: {'granted' if c.granted else 'refused'}" for c in lead.consents]
+    parts += ["consent: not understood"] if unclear(lead.answers) else []
     parts += [f"({name}: {value})" for name, value in lead.answers.items()]
     return ", ".join(parts)
 
@@ -85,6 +88,11 @@ def outcome(
     lines = [f"{rows}, {counts.rejected} rejected"]
     lines += [f"  {n} × {code}" for code, n in sorted(counts.reasons.items(), key=lambda r: -r[1])]
     lines += [f"  {example}" for example in examples]
+    if counts.granted or counts.refused or counts.unclear:
+        said = f"consents: {counts.granted} granted, {counts.refused} refused, {counts.unclear} not understood"
+        lines.append(said + (" (kept as answers; neither yes nor no)" if counts.unclear else ""))
+    if counts.unreachable:
+        lines.append(f"{counts.unreachable} rows nobody can be reached by: no e-mail or phone that can be one")
     if counts.rejected and folder:
         lines.append(
             f"the rejected rows and why: {folder / 'rejects.csv'}; mend the list, import it again: only these go"

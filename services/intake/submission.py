@@ -18,7 +18,7 @@ from services.intake.arrival import Accepted, Arrival, Fault, Refused, arrival_i
 from services.intake.fields import CLICK_IDS, Sorted, only, sort_fields
 from services.intake.quality import name_quality
 from services.intake.sources.source import Source
-from services.intake.values import amount, is_scalar, moment, text, truth
+from services.intake.values import amount, answered, is_scalar, moment, text, truth
 from services.runtime.verdict import Outgoing
 
 _SHAPES = {"consents": "a list of objects"}
@@ -83,7 +83,7 @@ def _lead(arrival: Arrival, lead_id: str, found: Sorted) -> dict[str, Any]:
         "message": values.get("message"),
         "budget": budget,
         "urgency": values.get("urgency"),
-        "answers": answers,
+        "answers": answers,  # the consents add theirs
         "consents": _consents(source, found),
         "is_test": truth(values.get("is_test")) or _marked_as_test(arrival),
         "body_hash": body_hash(arrival),
@@ -163,12 +163,25 @@ def _consents(source: Source, found: Sorted) -> list[dict[str, Any]]:
     words = found.values.get("consent_text") or source.consent_text
     consents: list[dict[str, Any]] = []
     if "consent" in found.values:
-        consents.append(_consent("email", "marketing", truth(found.values["consent"]), words))
+        _add(consents, found, "consent", "email", "marketing", found.values["consent"], words)
     for item in found.consents:
         flat = {name: text(value, 2000) for name, value in item.items() if is_scalar(value)}
         channel, purpose = flat.get("channel") or "email", flat.get("purpose") or "marketing"
-        consents.append(_consent(channel, purpose, truth(flat.get("granted", "true")), flat.get("text") or words))
+        name, said = f"consent {channel} {purpose}"[:100], flat.get("granted", "true")
+        _add(consents, found, name, channel, purpose, said, flat.get("text") or words)
     return consents
+
+
+def _add(
+    consents: list[dict[str, Any]], found: Sorted, name: str, channel: str, purpose: str, said: str | None,
+    words: str | None,
+) -> None:  # fmt: skip
+    """A word that is neither yes nor no is no consent and no refusal: it stays as an answer."""
+    granted = answered(said)
+    if granted is None:
+        found.answers.setdefault(name, said or "")  # within a contract too, since it allows the consent
+    else:
+        consents.append(_consent(channel, purpose, granted, words))
 
 
 def _consent(channel: str, purpose: str, granted: bool, words: str | None) -> dict[str, Any]:

@@ -6,10 +6,28 @@ import math
 import re
 import sys
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
-_TRUE = frozenset({"true", "1", "yes", "y", "on", "si", "sí", "s", "ok", "accepted", "granted"})
+_YES_MARKS = frozenset("1ysjx✓✔✅☑")  # alone, since they begin many a sentence
+_NO_MARKS = frozenset("0n-–—✗✘❌☐")
+_YES_WORDS = (
+    "true verdadero verdadeiro wahr vrai vero yes yep si sí sì oui ja sim on ok okay checked ticked selected marcado "
+    "subscribed suscrito opted_in optin opt-in granted accepted accept agree agreed consent acepto acepta aceptado "
+    "aceptada autorizo autoriza autorizado autorizada consiento consentido concedido accepte accepté aceito "
+    "accetto akzeptiert zugestimmt"
+)
+_NO_WORDS = (
+    "false falso falsch faux no nope non nein não nao nee not off never nunca unchecked unticked unsubscribed "
+    "opted_out optout opt-out refused rejected denied declined withdrawn rechazo rechaza rechazado rechazada denegado "
+    "abgelehnt refusé"
+)
+_DENYING_WORDS = "no not non nicht kein keine pas não nao never nunca don't dont"
+_YES, _NO = frozenset(_YES_WORDS.split()), frozenset(_NO_WORDS.split())
+_DENIALS = frozenset(_DENYING_WORDS.split())
+_WORDS = re.compile(r"\w[\w'’-]*")
+_AROUND = " \t\r\n.,;:!¡?¿()[]{}\"'*\ufe0f"
 _SCALARS = (str, int, float)  # a union in its place would be built anew at every call
 _NUMBER = re.compile(r"[0-9][0-9.,' ]{0,30}")
 _EXACT = 2**53  # a double holds whole numbers up to here
@@ -47,8 +65,29 @@ def key_text(value: Any) -> str | None:
 
 
 def truth(value: Any) -> bool:
-    """Whether a box counts as ticked: yes, on, 1, true, sí."""
-    return value is not None and (text(value) or "").lower() in _TRUE
+    """Whether a box counts as ticked: yes, on, 1, true, sí, x, ✓."""
+    return value is not None and answered(value) is True
+
+
+def answered(value: Any) -> bool | None:
+    """Whether people and spreadsheets mean yes or no by it; nothing at all is a no, any other word is None.
+
+    The first word counts, its case and marks do not: `Sí, acepto`, `VERDADERO`, `[x]`, `No acepto`. A yes that goes
+    on with a denial is None, and so are figures and single letters that do not stand alone.
+    """
+    plain = text(value)
+    return False if plain is None else _answered(plain)
+
+
+@lru_cache(maxsize=1024)  # whose keys stay: they have 200 characters at most
+def _answered(plain: str) -> bool | None:
+    bare = plain.lower().strip(_AROUND)
+    if bare in _YES_MARKS or bare in _NO_MARKS:
+        return bare in _YES_MARKS
+    first, *others = _WORDS.findall(bare.removeprefix("i ").removeprefix("j'").removeprefix("j’")) or [""]
+    if first in _NO:
+        return False
+    return True if first in _YES and _DENIALS.isdisjoint(others) else None
 
 
 def amount(written: str | None) -> float | None:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.cli.importshow import outcome
 from services.intake.files import jobs
 from services.intake.files.faults import BadRow, FileRefused
 from services.intake.files.importing import Import
@@ -124,6 +125,14 @@ def test_bad_rows_are_noted_and_stop_nothing(tmp_path: Path) -> None:
     counts, rejected = run(tmp_path / "rows", Log(), [*rows, *items("b@example.com")])
     assert (counts.sent, counts.rejected, counts.reasons) == (2, 2, {"bad_quotes": 1, "required": 1})
     assert rejected == [(3, "bad_quotes"), (4, "required")]
+
+
+def test_consents_are_counted_and_shown_by_what_they_say(tmp_path: Path) -> None:
+    said = ("x", "Sí, acepto", "no", "pendiente", "")
+    rows = [Item(n, (), {"email": f"{n}@example.com", "consent": s}, f"{n}") for n, s in enumerate(said, start=2)]
+    counts, _ = run(tmp_path / "rows", Log(), rows)
+    assert (counts.granted, counts.refused, counts.unclear) == (2, 1, 1)
+    assert "consents: 2 granted, 1 refused, 1 not understood" in outcome(counts, job("a"), dry_run=True)
 
 
 def test_told_to_stop_it_ends_between_two_portions_and_knows_where(tmp_path: Path) -> None:

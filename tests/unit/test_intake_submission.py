@@ -177,6 +177,13 @@ def test_a_box_left_empty_is_neither_given_nor_withdrawn() -> None:
     assert consents == []
 
 
+def test_a_word_that_is_neither_yes_nor_no_is_an_answer_and_no_consent() -> None:
+    listed = [{"channel": "sms", "granted": "later"}]
+    _, lead, consents = accepted(arrival({"email": "ana@example.com", "consent": "pendiente", "consents": listed}))
+    assert (list(lead.consents), consents) == ([], [])
+    assert lead.answers == {"consent": "pendiente", "consent sms marketing": "later"}
+
+
 @given(
     st.dictionaries(
         st.sampled_from([*FIELDS, "utm", "otro"]),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from schemas.identity import fold_email
 from services.intake.normalise import email, phone, region_of
-from services.intake.values import amount, moment, text, truth
+from services.intake.values import amount, answered, moment, text, truth
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -32,6 +32,29 @@ def test_boxes_count_as_ticked_in_all_usual_notations(ticked: object) -> None:
 @pytest.mark.parametrize("empty", [False, 0, "", "no", None, "off"])
 def test_everything_else_is_not_ticked(empty: object) -> None:
     assert not truth(empty)
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["x", "X", "[x]", "✓", "✔️", "Sí, acepto", "Acepto", "ACEPTO recibir publicidad", "VERDADERO", "wahr", "vrai", "oui",
+     "ja", "yes, I agree", "I agree", "J'accepte", "¡Sí!", "checked", "Subscribed", "opt-in", 1.0],
+)  # fmt: skip
+def test_a_yes_is_known_as_people_and_spreadsheets_write_it(word: object) -> None:
+    assert answered(word) is True
+
+
+@pytest.mark.parametrize(
+    "word", ["No", "n", "No acepto", "no, gracias", "FALSO", "falsch", "-", "0", 0.0, "off", "", None, "Unsubscribed"]
+)
+def test_a_no_is_known_as_people_and_spreadsheets_write_it(word: object) -> None:
+    assert answered(word) is False
+
+
+@pytest.mark.parametrize(
+    "word", ["quizás", "pendiente", "?", "1 de 2", "12/03/2026", "y luego", "x2", "Sí, pero no por SMS", "n/a", "sixty"]
+)
+def test_any_other_word_is_neither_yes_nor_no(word: str) -> None:
+    assert answered(word) is None
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from services.intake.files.items import Item
 from services.intake.files.jobs import Counts
 from services.intake.files.seen import Seen
 from services.intake.files.submissions import Terms, digest, submission
+from services.intake.files.tally import tally, unreachable
 from services.intake.receive import message
 from services.runtime.transport import Message
 
@@ -97,12 +98,13 @@ class Import:
         result = submission(item, nth, self.terms, self.now())
         if isinstance(result, Refused):
             first = result.faults[0]
+            self.counts.unreachable += unreachable(result)
             self._reject(item.number, item.cells, first.code, "; ".join(fault.message for fault in result.faults))
             return None
         return content, nth, result
 
-    @staticmethod
-    def _add(portion: Portion, content: bytes, nth: int, accepted: Accepted) -> None:
+    def _add(self, portion: Portion, content: bytes, nth: int, accepted: Accepted) -> None:
+        tally(self.counts, accepted)
         portion.rows.append((content, nth))
         portion.ids.append(accepted.id)
         portion.messages.extend(map(message, accepted.events))

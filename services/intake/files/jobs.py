@@ -24,13 +24,20 @@ State = Literal["running", "paused", "failed", "done"]
 
 
 class Counts(BaseModel):
-    """What became of a file's rows: `sent` in this run, `known` from runs before, `rejected`."""
+    """What became of a file's rows: `sent` in this run, `known` from runs before, `rejected`.
+
+    Of this run's also the consents in them by what they say, and how many have neither an e-mail nor a phone.
+    """
 
     read: int = 0
     sent: int = 0
     known: int = 0
     rejected: int = 0
     reasons: dict[str, int] = {}
+    granted: int = 0
+    refused: int = 0
+    unclear: int = 0
+    unreachable: int = 0
 
 
 class Job(BaseModel):

@@ -7,7 +7,7 @@ from typing import Any
 
 from services.intake.sources.paths import at
 from services.intake.sources.source import ConsentAt, Source
-from services.intake.values import text, truth
+from services.intake.values import answered, text
 
 _MOST = 10
 
@@ -21,13 +21,14 @@ def _at(content: Mapping[str, Any], place: ConsentAt, source: Source) -> Iterato
     there = at(content, place.at) if place.at else content
     for one in there[:_MOST] if isinstance(there, list) else [there]:
         ticked = at(one, place.granted or place.refused or "")
-        if text(ticked) is None or (place.refused and not truth(ticked)):
+        answer = answered(ticked)
+        if text(ticked) is None or answer is None or (place.refused and not answer):
             continue
         purpose = (text(at(one, place.purpose_at)) if place.purpose_at else None) or place.purpose
         said = {
             "channel": place.channel,
             "purpose": source.purposes.get(purpose, purpose),
-            "granted": place.refused is None and truth(ticked),
+            "granted": place.refused is None and answer,
             "text": text(at(one, place.text), 2000) if place.text else None,
         }
         yield {name: value for name, value in said.items() if value is not None}
