@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic_core import to_json
@@ -17,6 +16,7 @@ from services.intake import normalise
 from services.intake.arrival import Accepted, Arrival, Fault, Refused, arrival_id, body_hash, own_key, refused
 from services.intake.fields import CLICK_IDS, Sorted, only, sort_fields
 from services.intake.quality import name_quality
+from services.intake.required import missing
 from services.intake.sources.source import Source
 from services.intake.values import amount, answered, is_scalar, moment, text, truth
 from services.runtime.verdict import Outgoing
@@ -37,7 +37,7 @@ def read_lead(arrival: Arrival) -> Accepted | Refused:
     found.answers.pop(arrival.source.redirect_field or "", None)  # for the browser, not about the person
     if arrival.source.allowed:
         found = only(found, arrival.source.allowed)
-    faults = _faults(found, arrival.source.required)
+    faults = (*map(_wrong, found.wrong), *missing(found.values, arrival.source))
     if faults:
         return Refused(faults)
     if not found.values and not found.answers:
@@ -134,20 +134,6 @@ def _origin(source: Source, values: Mapping[str, str]) -> dict[str, Any]:
     if not values.keys().isdisjoint(CLICK_IDS):
         origin["click_id"] = next(f"{name}:{values[name]}" for name in CLICK_IDS if name in values)
     return _present(origin)
-
-
-def _faults(found: Sorted, required: tuple[str, ...]) -> tuple[Fault, ...]:
-    missing = [
-        Fault(names[0], "required", f"{' or '.join(names)} is required by this source")
-        for names in map(_choice, required)
-        if found.values.keys().isdisjoint(names)
-    ]
-    return (*map(_wrong, found.wrong), *missing)
-
-
-@lru_cache(maxsize=1024)
-def _choice(required: str) -> tuple[str, ...]:
-    return tuple(required.split("|"))
 
 
 def _wrong(name: str) -> Fault:

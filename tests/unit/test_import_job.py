@@ -135,6 +135,14 @@ def test_consents_are_counted_and_shown_by_what_they_say(tmp_path: Path) -> None
     assert "consents: 2 granted, 1 refused, 1 not understood" in outcome(counts, job("a"), dry_run=True)
 
 
+def test_rows_nobody_can_be_reached_by_are_counted_and_rejected_where_the_source_requires_it(tmp_path: Path) -> None:
+    given = ({"email": "roto@@example"}, {"phone": "12345"}, {"name": "Eva"}, {"email": "a@example.com"})
+    rows = [Item(n, (), content, f"{n}") for n, content in enumerate(given, start=2)]
+    counts, rejected = run(tmp_path / "rows", Log(), rows)
+    assert ([n for n, _ in rejected], counts.unreachable) == ([2, 3, 4], 3)
+    assert "3 rows nobody can be reached by" in outcome(counts, job("a"), dry_run=True)
+
+
 def test_told_to_stop_it_ends_between_two_portions_and_knows_where(tmp_path: Path) -> None:
     rows, log = items(*(f"a{n}@example.com" for n in range(10))), Log()
     rooms: Iterator[int] = iter([4, 0])

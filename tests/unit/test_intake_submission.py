@@ -107,7 +107,7 @@ def test_an_unreadable_budget_is_kept_as_an_answer() -> None:
 
 
 def test_an_address_that_is_none_is_kept_as_written_and_judged() -> None:
-    _, lead, _ = accepted(arrival({"email": "ana at example", "phone": "5"}))
+    _, lead, _ = accepted(arrival({"email": "ana at example", "phone": "5"}, WEB.model_copy(update={"required": ()})))
     assert (lead.contact.email, lead.contact.email_raw, lead.email_quality) == (None, "ana at example", "invalid")
     assert (lead.contact.phone, lead.contact.phone_raw, lead.phone_quality) == (None, "5", "invalid")
 
@@ -125,6 +125,24 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     assert [(f.field, f.code) for f in result.faults] == [
         ("name", "wrong_type"), ("message", "wrong_type"), ("consents", "wrong_type"),
         ("email", "required")]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "given"),
+    [({"email": "roto@@example"}, "e-mail"), ({"phone": "12345"}, "phone"),
+     ({"email": "roto@@example", "phone": "12345"}, "e-mail and the phone")],
+)  # fmt: skip
+def test_a_required_address_that_cannot_be_one_is_missing(content: dict[str, Any], given: str) -> None:
+    result = read_lead(arrival(content))
+    assert isinstance(result, Refused)
+    (fault,) = result.faults
+    said = f"email or phone is required by this source; the {given} given cannot be one"
+    assert (fault.field, fault.code, fault.message) == ("email", "required", said)
+
+
+def test_one_way_to_reach_somebody_is_enough_and_a_national_number_counts_where_no_country_is_known() -> None:
+    accepted(arrival({"email": "roto@@example", "phone": "600 000 012"}))
+    accepted(arrival({"phone": "600 000 012"}, WEB.model_copy(update={"region": None})))
 
 
 def test_an_empty_object_is_refused() -> None:
