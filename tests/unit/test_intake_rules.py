@@ -38,6 +38,13 @@ def test_a_mistake_in_the_book_is_refused_and_named(source: str, complaint: str)
         parse_book("sources", f"sources:\n  website: {source}\n", SourceRules)
 
 
+@pytest.mark.parametrize("zone", ["Madrid", "../x", "''"])
+def test_a_time_zone_that_is_none_is_refused_with_the_line_and_how_to_write_it(zone: str) -> None:
+    text = f"sources:\n  website:\n    caps: [{{most: 5, per: day, zone: {zone}}}]\n"
+    with pytest.raises(RulesInvalid, match=r"book sources:3: sources\.website\.caps\.0\.zone: .*Europe/Madrid"):
+        parse_book("sources", text, SourceRules)
+
+
 @pytest.mark.parametrize("preset", ["meta", "linkedin", "hubspot"])
 def test_caps_that_nothing_would_count_are_refused_with_a_sentence(preset: str) -> None:
     with pytest.raises(ValueError, match="a source with `hydrate` has no `caps`"):

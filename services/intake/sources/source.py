@@ -111,7 +111,7 @@ class Cap(Rules):
     def _known_zone(cls, zone: str) -> str:
         try:
             ZoneInfo(zone)
-        except (ValueError, OSError) as error:
+        except (KeyError, ValueError, OSError) as error:
             raise ValueError(f"no such time zone: {zone}; write it like Europe/Madrid") from error
         return zone
 
