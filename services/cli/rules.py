@@ -15,8 +15,9 @@ from rich.markup import escape
 
 from services.cli import books
 from services.cli.installation import running
+from services.cli.keptkeys import Kept, keeping_keys
 from services.cli.tables import show, table
-from services.runtime.errors import CaudalError
+from services.runtime.errors import CaudalError, RulesInvalid
 from services.runtime.rulebook import parse_book
 
 app = typer.Typer(
@@ -44,11 +45,16 @@ def publish(
 ) -> None:
     """Publish a book and put it in force; every service follows within about a second.
 
+    A source without `keys:` in the text keeps the keys that it has; `keys: []` closes it.
+
     Example: caudal rules publish deploy/rules/routing.yaml --note "Ana is back"
     """
     name, _, body = _read(file, book)
+    kafka = running().kafka
     with log_reached():
-        version = books.publish(running().kafka, name, body, getpass.getuser(), note)
+        if name == "sources":
+            body = _with_kept_keys(kafka, body)
+        version = books.publish(kafka, name, body, getpass.getuser(), note)
     out.print(f"book {name}: version {version} is in force", markup=False)
 
 
@@ -110,6 +116,24 @@ def log_reached() -> Iterator[None]:
 def _history(servers: str) -> list[books.Entry]:
     with log_reached():
         return list(books.history(servers))
+
+
+def _with_kept_keys(kafka: str, body: str) -> str:
+    """The text with the keys that its sources keep; says who keeps, changes and loses them."""
+    entries = books.patiently(lambda: list(books.history(kafka)))
+    try:
+        before = books.in_force(entries, "sources")
+        kept = keeping_keys(body, before.rules) if before else Kept(body)
+    except RulesInvalid as error:
+        _stop(str(error), 1)
+    for names, what in (
+        (kept.keeping, "keeping their keys, of which this text says nothing"),
+        (kept.changed, "with other keys than before"),
+        (kept.closed, "with no keys any more"),
+    ):
+        if names:
+            out.print(f"{len(names)} source{'s' * (len(names) > 1)} {what}: {', '.join(names)}", markup=False)
+    return kept.body
 
 
 def _read(file: Path, book: str | None) -> tuple[str, str, str]:

@@ -133,7 +133,7 @@ def key() -> None:
         f"line for deploy/rules/sources.yaml, under the source:\n  keys: [{{prefix: {prefix}, sha256: {digest}}}]",
         markup=False,
     )
-    out.print("then: caudal rules publish deploy/rules/sources.yaml")
+    out.print("then: caudal rules publish deploy/rules/sources.yaml; sources without `keys:` keep those they have")
 
 
 @app.command()
