@@ -76,7 +76,9 @@ def test_the_command_publishes_the_kept_keys_and_says_whose_they_are(
     file.write_text(default_body("sources").replace("  website:\n", "  website:\n    keys: []\n"))
     result = CliRunner().invoke(command_line(["rules"]), ["rules", "publish", str(file)])
     assert result.exit_code == 0, result.output
-    assert f"{len(keys) - 1} sources keeping their keys, of which this text says nothing: landing-pages, " in result.stdout
+    assert (
+        f"{len(keys) - 1} sources keeping their keys, of which this text says nothing: landing-pages, " in result.stdout
+    )
     assert "1 source with no keys any more: website\n" in result.stdout
     now = books.in_force(list(books.history("broker:9092")), "sources")
     assert now is not None

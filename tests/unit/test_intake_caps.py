@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -51,6 +51,7 @@ def test_the_hour_that_comes_twice_is_two_hours() -> None:
 
 @given(st.datetimes(datetime(2026, 1, 1), datetime(2028, 1, 1)), st.sampled_from(["hour", "day"]),
        st.sampled_from(["UTC", "Europe/Madrid", "America/Havana", "Australia/Lord_Howe", "Asia/Gaza"]))  # fmt: skip
+@example(datetime(2026, 4, 4, 14, 30), "hour", "Australia/Lord_Howe")
 def test_a_window_lasts_until_the_moment_it_names(moment: datetime, per: Any, zone: str) -> None:
     now, cap = moment.replace(tzinfo=UTC), Cap(most=1, per=per, zone=zone)
     found = window(cap, now)

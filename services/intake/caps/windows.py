@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from datetime import time as clock_time
 from zoneinfo import ZoneInfo
 
@@ -35,8 +35,9 @@ def window(cap: Cap, now: datetime) -> Window:
     zone = ZoneInfo(cap.zone)
     local = now.astimezone(zone)
     if cap.per == "hour":
-        begins = local.replace(minute=0, second=0, microsecond=0)
-        ends = (begins.astimezone(UTC) + timedelta(hours=1)).astimezone(zone)
+        offset = timezone(local.utcoffset() or timedelta())  # clocks of Lord Howe change by half an hour
+        begins = now.astimezone(offset).replace(minute=0, second=0, microsecond=0)
+        ends = (begins + timedelta(hours=1)).astimezone(zone)
         return Window(f"hour {begins.isoformat()}", cap.most, cap.per, ends)
     midnight = datetime.combine(local.date() + timedelta(days=1), clock_time(), zone)
     ends = midnight.astimezone(UTC).astimezone(zone)  # where clocks skip midnight, the first moment after it
