@@ -34,7 +34,7 @@ def import_file(
     cost: Annotated[float | None, typer.Option(min=0, help="What the list cost, shared over its good rows.")] = None,
     cost_per_lead: Annotated[float | None, typer.Option(min=0, help="What each row cost.")] = None,
     currency: Annotated[str, typer.Option(help="Three letters.")] = "EUR",
-    sheet: Annotated[str | None, typer.Option(help="Name or number; by default the first that holds rows.")] = None,
+    sheet: Annotated[str | None, typer.Option(help="Name or number; by default the first that is a list.")] = None,
     encoding: Annotated[str | None, typer.Option(help="Such as cp1252; by default it is found out.")] = None,
     delimiter: Annotated[str | None, typer.Option(help="One character, or tab; by default it is found out.")] = None,
     preview: Annotated[bool, typer.Option(help="Show the first rows as they will be read; send nothing.")] = False,

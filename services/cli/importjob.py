@@ -26,6 +26,7 @@ from services.intake.files.layout import Asked, Layout, look, read
 from services.intake.files.mapping import Mapped, checked_targets, suggest
 from services.intake.files.opened import opened
 from services.intake.files.outlet import READERS, PacedOutlet
+from services.intake.files.reach import check_reach
 from services.intake.files.rejects import Rejects
 from services.intake.files.seen import Seen
 from services.intake.files.submissions import Terms, listed_source
@@ -88,6 +89,7 @@ def prepared(here: Installation, job: Job) -> Iterator[Ready]:
         checked_targets(job.given, layout.columns, job.what)
         said = source.fields if job.what == "leads" else {}
         mapped = suggest(layout.columns, layout.sample, job.what, job.given, said, source.region)
+        check_reach(stream, layout, mapped, job)
         yield Ready(job, stream, layout, mapped, _terms(here, job, source, layout, mapped))
 
 

@@ -33,7 +33,8 @@ def layout_line(ready: Ready) -> str:
         "delimited": f"delimited by {found.delimiter!r}, {found.encoding}, header in line {found.header_number}"
         if found.header_number
         else f"delimited by {found.delimiter!r}, {found.encoding}, no header",
-        "sheet": f"sheet {found.sheet!r}, header in row {found.header_number or 'none'}",
+        "sheet": f"sheet {found.sheet!r}, header in row {found.header_number or 'none'}"
+        + (f" (--sheet takes another: {', '.join(found.others)})" if found.others else ""),
     }.get(found.kind, f"{found.kind}, {found.encoding}")
     return escape(f"{Path(ready.job.file).name}: {said}; list {ready.job.list_name!r} of source {ready.job.source}")
 

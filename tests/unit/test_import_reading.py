@@ -1,6 +1,7 @@
 """A list is read as the person who made it meant it, whatever program wrote it."""
 
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,14 @@ from services.intake.files import header
 from services.intake.files.dates import day_first, iso
 from services.intake.files.faults import FileRefused
 from services.intake.files.header import header_of
-from services.intake.files.layout import Asked
+from services.intake.files.jobs import Job
+from services.intake.files.layout import Asked, look
 from services.intake.files.mapping import checked_targets, suggest
+from services.intake.files.opened import opened
+from services.intake.files.reach import check_reach
 from tests.import_files import bad, contents, ods, read_whole, row, xlsx
 
+NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 ANA = {"Nombre": "Ángel Muñoz", "Correo": "angel@example.com"}
 
 
@@ -156,6 +161,41 @@ def test_xlsx_gives_values_of_the_first_sheet_that_holds_any_or_the_one_asked_fo
     assert contents(file, Asked(sheet="Otra")) == contents(file, Asked(sheet="3")) == [{"x": "y"}]
     with pytest.raises(FileRefused, match="no sheet 'Nada'; there are Vacía, Lista, Otra"):
         read_whole(file, Asked(sheet="Nada"))
+
+
+def test_a_cover_sheet_is_not_taken_for_the_list_and_the_others_are_named(tmp_path: Path) -> None:
+    cover, notes = row(1, ["Feria 2026"]), row(1, ["Empresa", "Ejemplo"]) + row(2, ["Fecha", "noviembre"])
+    people = row(1, ["Nombre", "Correo"]) + row(2, ["Ana", "ana@example.com"])
+    data = xlsx({"Portada": cover, "Notas": notes, "Visitantes": people, "Vacía": ""})
+    layout, items = read_whole(written(tmp_path, data, "feria.xlsx"))
+    assert (layout.sheet, layout.others, len(items)) == ("Visitantes", ("Portada", "Notas"), 1)
+
+
+def test_where_no_header_is_known_the_sheet_with_most_rows_is_the_list(tmp_path: Path) -> None:
+    long = "".join(row(n, [f"a{n}", f"b{n}"]) for n in range(1, 6))
+    data = xlsx({"Portada": row(1, ["Feria"]), "Larga": long, "Corta": row(1, ["x", "y"])})
+    assert read_whole(written(tmp_path, data, "list.xlsx"))[0].sheet == "Larga"
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "said"),
+    [(xlsx({"Portada": row(1, ["Feria"])}), "l.xlsx", "sheet 'Portada' has no row below its header.*Feria"),
+     (xlsx({"A": row(1, ["x", "y"]) + row(2, ["a", "b"]) + row(3, ["c", "d"]), "B": row(1, ["z"])}), "l.xlsx",
+      "no column of sheet 'A' .*x, y: .*--map .*--sheet takes another of its sheets: B"),
+     (b"Nombre,Correo\n", "l.csv", "the file has no row below its header"),
+     (b"Nombre,Stand\nAna,4\n", "l.csv", "nobody could be reached; its columns are Nombre, Stand")],
+)  # fmt: skip
+def test_a_file_without_rows_or_without_a_way_to_reach_anybody_is_refused(
+    tmp_path: Path, data: bytes, name: str, said: str
+) -> None:
+    path = written(tmp_path, data, name)
+    job = Job(name="l", file=str(path), source="fair", what="leads", list_name="l", started_at=NOW, updated_at=NOW)
+    with opened(path) as stream:
+        layout = look(stream, path, Asked())
+        mapped = suggest(layout.columns, layout.sample, "leads", {}, {}, "ES")
+        with pytest.raises(FileRefused, match=said):
+            check_reach(stream, layout, mapped, job)
+        check_reach(stream, replace(layout, sample=(("x",),)), mapped, job.model_copy(update={"what": "outcomes"}))
 
 
 def test_ods_and_xls_are_read_too(tmp_path: Path) -> None:

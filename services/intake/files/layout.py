@@ -33,13 +33,17 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Kind, encoding, delimiter, sheet, columns and the row that is the header, with the first rows as a sample."""
+    """Kind, encoding, delimiter, sheet, columns and the row that is the header, with the first rows as a sample.
+
+    `others` are the sheets that hold rows, too, where nobody said which one to take.
+    """
 
     kind: Kind
     size: int
     encoding: str = "utf-8"
     delimiter: str = ""
     sheet: str = ""
+    others: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     header_number: int = 0
     header_cells: tuple[str, ...] = ()
@@ -95,7 +99,9 @@ def _of_text(stream: BinaryIO, found: Layout, asked: Asked) -> Layout:
 def _of_sheet(stream: BinaryIO, found: Layout, asked: Asked) -> Layout:
     sheet = Sheet(stream, asked.sheet)
     try:
-        return _with_header(found, list(itertools.islice(sheet, SAMPLE_ROWS)), sheet=sheet.name)
+        return _with_header(
+            found, list(itertools.islice(sheet, SAMPLE_ROWS)), sheet=sheet.name, others=tuple(sheet.others)
+        )
     finally:
         sheet.close()
 

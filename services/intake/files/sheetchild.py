@@ -8,13 +8,18 @@ First line: the sheet's name and the names of all, or an error. Then `[number, c
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
 import os
 import resource
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError, SheetVisibleEnum
+
+from services.intake.fields import canonical
+from services.intake.files.header import LOOKED_AT, header_of
 
 _MEMORY_BYTES = 2_147_483_648
 _CPU_S = 600
@@ -30,39 +35,57 @@ def main() -> None:
         stream.seek(0)
         try:
             book = CalamineWorkbook.from_filelike(stream)
-            sheet = _chosen(book, sys.argv[2])
+            sheet, others = _chosen(book, sys.argv[2])
         except PasswordError:
             _say({"error": "the spreadsheet is locked with a password; save it without one"})
             return
         except (CalamineError, LookupError, ValueError, OSError) as error:
             _say({"error": str(error) if isinstance(error, LookupError) else "the spreadsheet cannot be read"})
             return
-    _say({"name": sheet.name, "names": book.sheet_names})
+    _say({"name": sheet.name, "names": book.sheet_names, "others": others})
     _write(sheet)
 
 
-def _chosen(book: CalamineWorkbook, wanted: str) -> CalamineSheet:
-    """The sheet of that name or number, else the first that is shown and holds anything."""
+def _chosen(book: CalamineWorkbook, wanted: str) -> tuple[CalamineSheet, list[str]]:
+    """The sheet of that name or number; else the likeliest list of those shown, with the names of others not empty."""
     if wanted in book.sheet_names:
-        return book.get_sheet_by_name(wanted)
+        return book.get_sheet_by_name(wanted), []
     if wanted.isdecimal() and 0 < int(wanted) <= len(book.sheet_names):
-        return book.get_sheet_by_index(int(wanted) - 1)
+        return book.get_sheet_by_index(int(wanted) - 1), []
     if wanted:
         raise LookupError(f"no sheet {wanted!r}; there are {', '.join(book.sheet_names)}")
-    for index, about in enumerate(book.sheets_metadata):
-        if about.visible == SheetVisibleEnum.Visible:
-            sheet = book.get_sheet_by_index(index)
-            if sheet.height:
-                return sheet
-    raise LookupError("the spreadsheet is empty: no sheet of it holds a row")
+    shown = [n for n, about in enumerate(book.sheets_metadata) if about.visible == SheetVisibleEnum.Visible]
+    likeness = {n: like for n in shown if (like := _likeness(book.get_sheet_by_index(n)))}
+    if not likeness:
+        raise LookupError("the spreadsheet is empty: no sheet of it holds a row")
+    best = max(likeness, key=lambda n: likeness[n])  # the first of equals
+    return book.get_sheet_by_index(best), [book.sheet_names[n] for n in likeness if n != best]
+
+
+def _likeness(sheet: CalamineSheet) -> tuple[int, int] | None:
+    """How much a sheet looks like a list: its header names an e-mail or phone, or another field of ours; else its rows.
+
+    None where it is empty.
+    """
+    if not sheet.height:
+        return None
+    rows = [cells for row in itertools.islice(sheet.iter_rows(), LOOKED_AT) if any(cells := _cells(row))]
+    known = set(map(canonical, header_of(rows).columns)) - {None} if len(rows) > 1 else set()
+    if not known:
+        return 0, sheet.height
+    return (1 if known.isdisjoint({"email", "phone"}) else 2), 0
+
+
+def _cells(row: Sequence[Any]) -> tuple[str, ...]:
+    cells = [_text(cell) for cell in row[:_MOST_CELLS]]
+    while cells and not cells[-1]:
+        cells.pop()
+    return tuple(cells)
 
 
 def _write(sheet: CalamineSheet) -> None:
     for number, row in enumerate(sheet.iter_rows(), start=1):  # it begins at the sheet's first row, also an empty one
-        cells = [_text(cell) for cell in row[:_MOST_CELLS]]
-        while cells and not cells[-1]:
-            cells.pop()
-        if cells:
+        if cells := _cells(row):
             _say([number, cells])
     _say([0, []])
 

@@ -60,7 +60,7 @@ def _check_zip(stream: BinaryIO, size: int) -> None:
 
 
 class Sheet:
-    """The rows of one sheet, as a child reads them. `name` and `names` are known once it is made."""
+    """The rows of one sheet, as a child reads them. Known once it is made: `name`, `names`, and `others` not empty."""
 
     def __init__(self, stream: BinaryIO, wanted: str | None) -> None:
         check_sheet_file(stream)
@@ -77,6 +77,7 @@ class Sheet:
             raise FileRefused(said.get("error", _UNREADABLE))
         self.name: str = said["name"]
         self.names: list[str] = said["names"]
+        self.others: list[str] = said["others"]
 
     def __iter__(self) -> Iterator[Row | BadRow]:
         """Rows that hold anything, with the numbers that they have in the sheet. Raises `FileRefused` midway."""
