@@ -11,11 +11,13 @@ from services.intake.files import header
 from services.intake.files.dates import day_first, iso
 from services.intake.files.faults import FileRefused
 from services.intake.files.header import header_of
+from services.intake.files.items import Item
 from services.intake.files.jobs import Job
 from services.intake.files.layout import Asked, look
 from services.intake.files.mapping import checked_targets, suggest
 from services.intake.files.opened import opened
 from services.intake.files.reach import check_reach
+from services.intake.files.rejects import Rejects
 from tests.import_files import bad, contents, ods, read_whole, row, xlsx
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -196,6 +198,20 @@ def test_a_file_without_rows_or_without_a_way_to_reach_anybody_is_refused(
         with pytest.raises(FileRefused, match=said):
             check_reach(stream, layout, mapped, job)
         check_reach(stream, replace(layout, sample=(("x",),)), mapped, job.model_copy(update={"what": "outcomes"}))
+
+
+def test_the_rejects_of_an_import_are_read_as_the_list_they_come_from(tmp_path: Path) -> None:
+    columns = ("Nombre", "=Correo", "row", "Móvil", "Stand")
+    with Rejects(tmp_path / "rejects.csv", columns) as rejects:
+        rejects.note(7, ("Ana", "ana@@example", "3", "+34600000011"), "required", "e-mail, or phone; is missing")
+        rejects.note(9, ("Eva",), "required", "is missing")
+    layout, items = read_whole(tmp_path / "rejects.csv")
+    assert layout.columns == columns
+    assert [item.content for item in items if isinstance(item, Item)] == [
+        {"Nombre": "Ana", "=Correo": "ana@@example", "row": "3", "Móvil": "+34600000011"},
+        {"Nombre": "Eva"},
+    ]
+    assert [item.cells for item in items][1] == ("Eva", "", "", "", "")
 
 
 def test_ods_and_xls_are_read_too(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,9 +13,10 @@ from services.intake.files import items
 from services.intake.files.delimited import DELIMITERS, MOST_COLUMNS, Row, Rows, delimiter_of
 from services.intake.files.encoding import encoding_of, known_encoding, lines
 from services.intake.files.faults import BadRow, FileRefused
-from services.intake.files.header import LOOKED_AT, header_of
+from services.intake.files.header import LOOKED_AT, header_of, named
 from services.intake.files.kinds import HEAD_BYTES, Kind, kind_of
 from services.intake.files.opened import UpTo
+from services.intake.files.rejects import ADDED, listed, own_cells
 from services.intake.files.spreadsheets import Sheet
 
 SAMPLE_ROWS = 100
@@ -35,7 +36,8 @@ class Asked:
 class Layout:
     """Kind, encoding, delimiter, sheet, columns and the row that is the header, with the first rows as a sample.
 
-    `others` are the sheets that hold rows, too, where nobody said which one to take.
+    `others` are the sheets that hold rows, too, where nobody said which one to take. `rejects`: it is
+    the rejects of an import, whose added columns are passed over.
     """
 
     kind: Kind
@@ -45,6 +47,7 @@ class Layout:
     sheet: str = ""
     others: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    rejects: bool = False
     header_number: int = 0
     header_cells: tuple[str, ...] = ()
     sample: tuple[tuple[str, ...], ...] = ()
@@ -69,12 +72,15 @@ def read(stream: BinaryIO, layout: Layout) -> Iterator[items.Item | BadRow]:
     """All items of the file, in its order, in constant memory. Raises `FileRefused` midway."""
     match layout.kind:
         case "delimited":
-            rows = Rows(lines(UpTo(stream, layout.size), layout.encoding), layout.delimiter, len(layout.columns))
-            yield from items.of_rows(rows, layout.columns, layout.header_number, layout.header_cells)
+            width = len(layout.columns) + (len(ADDED) if layout.rejects else 0)
+            rows = Rows(lines(UpTo(stream, layout.size), layout.encoding), layout.delimiter, width)
+            own = listed(rows) if layout.rejects else rows
+            yield from items.of_rows(own, layout.columns, layout.header_number, layout.header_cells)
         case "sheet":
             sheet = Sheet(stream, layout.sheet)
             try:
-                yield from items.of_rows(sheet, layout.columns, layout.header_number, layout.header_cells)
+                shown = listed(sheet) if layout.rejects else sheet
+                yield from items.of_rows(shown, layout.columns, layout.header_number, layout.header_cells)
             finally:
                 sheet.close()
         case "json":
@@ -115,10 +121,19 @@ def _with_header(found: Layout, first: list[Row | BadRow], **known: Any) -> Layo
     if len(header.columns) > MOST_COLUMNS:
         raise FileRefused(f"the table has {len(header.columns)} columns; at most {MOST_COLUMNS} are read")
     at = -1 if header.place is None else header.place
-    return Layout(
+    laid = Layout(
         found.kind, found.size, found.encoding, columns=header.columns, sample=tuple(r.cells for r in rows[at + 1 :]),
         header_number=rows[at].number if at >= 0 else 0, header_cells=rows[at].cells if at >= 0 else (), **known,
     )  # fmt: skip
+    return _as_listed(laid) if laid.header_cells[: len(ADDED)] == ADDED else laid
+
+
+def _as_listed(laid: Layout) -> Layout:
+    """Of rejects, the layout of the list that they come from."""
+    own = own_cells(laid.header_cells)
+    columns = named(own, max(len(own), len(laid.columns) - len(ADDED)))
+    sample = tuple(map(own_cells, laid.sample))
+    return replace(laid, rejects=True, header_cells=own, columns=columns, sample=sample)
 
 
 def _of_objects(stream: BinaryIO, found: Layout) -> Layout:

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self, TextIO
 
+from services.intake.files.delimited import Row
+from services.intake.files.faults import BadRow
+
 MOST_CELL_CHARS = 2000
+ADDED = ("row", "code", "reason")
+"""The columns before a list's own."""
 _ACTIVE = ("=", "+", "-", "@", "\t", "\r")
 
 
 def inert(cell: str) -> str:
     """A cell that no spreadsheet takes for a formula: where it would be one, behind an apostrophe. For exports only."""
     return "'" + cell if cell.startswith(_ACTIVE) else cell
+
+
+def own_cells(cells: Sequence[str]) -> tuple[str, ...]:
+    """A row of such a file as it stood in the list: without what was added, and without apostrophes of `inert`."""
+    return tuple(cell[1:] if cell[:1] == "'" and cell[1:].startswith(_ACTIVE) else cell for cell in cells[len(ADDED) :])
+
+
+def listed(rows: Iterable[Row | BadRow]) -> Iterator[Row | BadRow]:
+    """The rows of such a file as they stood in the list."""
+    for row in rows:
+        yield Row(row.number, own_cells(row.cells)) if isinstance(row, Row) else row
 
 
 class Rejects:
@@ -29,9 +45,10 @@ class Rejects:
         if self._stream is None:
             self._stream = self._file.open("x", encoding="utf-8-sig", newline="")
             self._rows: Any = csv.writer(self._stream)
-            self._rows.writerow(["row", "code", "reason", *map(inert, self._columns)])
+            self._rows.writerow([*ADDED, *map(inert, self._columns)])
         shown = [inert(cell[:MOST_CELL_CHARS].replace("\x00", "")) for cell in cells]
-        self._rows.writerow([number, code, inert(message), *shown])
+        missing = [""] * (len(self._columns) - len(shown))  # else a reader takes the row for a narrower one
+        self._rows.writerow([number, code, inert(message), *shown, *missing])
 
     def flush(self) -> None:
         """Let a reader see what there is."""
