@@ -190,7 +190,7 @@ def _terms(here: Installation, job: Job, source: Source, layout: Layout, mapped:
     return Terms(
         listed_source(source, fields, job.options.get("campaign"), job.options.get("channel")), job.what, job.list_name,
         fields, job.defaults, installation_secret(here.home), job.cost_per_row, job.currency,
-        day_first(sample, source.region),
+        day_first(sample, source.region), layout.kind == "sheet",
     )  # fmt: skip
 
 

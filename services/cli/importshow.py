@@ -96,8 +96,8 @@ def outcome(
         lines.append(f"{counts.unreachable} rows nobody can be reached by: no e-mail or phone that can be one")
     if counts.rejected and folder:
         lines.append(
-            f"the rejected rows and why: {folder / 'rejects.csv'}; mend them there or in the list, and import that again "
-            f"with --list {job.list_name!r}: only these go"
+            f"the rejected rows and why: {folder / 'rejects.csv'}; mend them there or in the list, and import that "
+            f"again with --list {job.list_name!r}: only these go"
         )
     if not dry_run and job.state != "done":
         lines.append(f"{job.state}: {job.why}; go on with: caudal import --resume {job.name}")

@@ -165,6 +165,38 @@ def test_what_the_list_says_counts_where_the_row_does_not() -> None:
                               "list_name": "fair 2026"}  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("cell", "first_one", "answers"),
+    [("a1@example.com; a2@example.com", "a1@example.com", {"email 2": "a2@example.com"}),
+     ("a1@example.com a2@example.com,a3@example.com", "a1@example.com",
+      {"email 2": "a2@example.com", "email 3": "a3@example.com"}),
+     ("600 000 011 / 600 000 012", "+34600000011", {"phone 2": "600 000 012"}),
+     ("600000011 o 600000012", "+34600000011", {"phone 2": "600000012"}),
+     ("600 000 011", "+34600000011", {})],
+)  # fmt: skip
+def test_of_two_values_in_one_cell_the_first_counts_and_the_others_are_answers(
+    cell: str, first_one: str, answers: dict[str, str]
+) -> None:
+    field = "email" if "@" in cell else "phone"
+    lead = first(Item(2, (), {"Dato": cell}, "{}"), terms(
+        source=listed_source(FAIR, {"Dato": field}, None, None), fields={"Dato": field}))  # fmt: skip
+    assert (lead["contact"][field], lead["answers"]) == (first_one, answers)  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("content", "is_sheet", "postcode"),
+    [({"C.P.": "8001"}, True, "08001"), ({"C.P.": "8001", "País": "Portugal"}, True, "8001"),
+     ({"C.P.": "8001"}, False, "8001"), ({"C.P.": "28001"}, True, "28001")],
+)  # fmt: skip
+def test_a_spanish_postcode_gets_back_the_zero_that_a_spreadsheet_took(
+    content: dict[str, str], is_sheet: bool, postcode: str
+) -> None:
+    source = listed_source(FAIR, {"C.P.": "postcode"}, None, None)
+    of = terms(source=source, fields={"C.P.": "postcode"}, is_sheet=is_sheet)
+    lead = first(Item(2, (), {"email": "a@example.com", **content}, "{}"), of)
+    assert lead["contact"]["postcode"] == postcode  # type: ignore[index]
+
+
 def test_each_row_carries_its_share_of_the_lists_cost() -> None:
     lead = first(Item(2, (), {"email": "a@example.com"}, "{}"), terms(cost=250 / 3, currency="EUR"))
     assert (lead["cost"], lead["currency"]) == (250 / 3, "EUR")

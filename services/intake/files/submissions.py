@@ -10,6 +10,7 @@ from typing import Any
 
 from services.intake.arrival import Accepted, Arrival, Reader, Refused, refused
 from services.intake.fields import canonical
+from services.intake.files.cells import parted, with_zero
 from services.intake.files.dates import iso
 from services.intake.files.items import Item
 from services.intake.files.mapping import IGNORED, What
@@ -31,6 +32,7 @@ class Terms:
     """How a list's items are taken: whose they are, what its columns mean, what each row has that it does not say.
 
     `cost` is that of one row. `days_first`: how dates such as 03/04/2026 are read.
+    `is_sheet`: from a spreadsheet, where a postcode may be a number.
     """
 
     source: Source
@@ -42,6 +44,7 @@ class Terms:
     cost: float | None = None
     currency: str | None = None
     days_first: bool = True
+    is_sheet: bool = False
 
 
 def listed_source(source: Source, fields: Mapping[str, str], campaign: str | None, channel: str | None) -> Source:
@@ -79,6 +82,9 @@ def _lead_content(content: Mapping[str, Any], terms: Terms) -> Mapping[str, Any]
     when = filled.get("occurred_at")
     if when and isinstance(kept[when], str):
         kept[when] = iso(kept[when], terms.days_first)
+    parted(kept, filled)
+    if terms.is_sheet:
+        with_zero(kept, filled, terms.source.region)
     given = {"list_name": terms.list_name, **terms.defaults}
     return kept | {name: value for name, value in given.items() if name not in filled}
 
