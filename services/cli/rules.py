@@ -18,7 +18,7 @@ from services.cli.installation import running
 from services.cli.keptkeys import Kept, keeping_keys
 from services.cli.tables import show, table
 from services.runtime.errors import CaudalError, RulesInvalid
-from services.runtime.rulebook import parse_book
+from services.runtime.rulebook import parse_book, refuse_names_twice
 
 app = typer.Typer(
     no_args_is_help=True, help="Rule books: scoring, routing, nurture, sources. Example: caudal rules history"
@@ -141,7 +141,9 @@ def _read(file: Path, book: str | None) -> tuple[str, str, str]:
     try:
         body = file.read_text(encoding="utf-8")
         name = _known(book) if book else _named(file)
-        return name, parse_book(name, body, books.MODELS[name], str(file)).version, body
+        version = parse_book(name, body, books.MODELS[name], str(file)).version
+        refuse_names_twice(name, body, str(file))
+        return name, version, body
     except UnicodeDecodeError as error:
         _stop(f"{file} is not text in UTF-8 (at byte {error.start}); save it as UTF-8", 1)
     except CaudalError as error:

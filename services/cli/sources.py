@@ -30,7 +30,7 @@ from services.intake.settings import IntakeSettings
 from services.intake.sources.presets import presets
 from services.intake.sources.source import Source
 from services.runtime.errors import CaudalError
-from services.runtime.rulebook import parse_book
+from services.runtime.rulebook import parse_book, refuse_names_twice
 
 app = typer.Typer(no_args_is_help=True, help="Who sends leads, and how. Example: caudal sources list")
 out = Console(highlight=False, soft_wrap=True)
@@ -178,6 +178,7 @@ def _sources_where_known() -> Mapping[str, Source] | None:
 def _parsed(body: str, where: str) -> Mapping[str, Source]:
     try:
         found: Mapping[str, Source] = parse_book("sources", body, books.MODELS["sources"], where).rules.sources
+        refuse_names_twice("sources", body, where)
     except CaudalError as error:
         _stop(str(error), 1)
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import yaml
@@ -11,6 +11,8 @@ from pydantic import BaseModel, ValidationError
 
 from services.runtime.errors import RulesInvalid
 from services.runtime.verdict import Book
+
+MERGE = "tag:yaml.org,2002:merge"
 
 
 def book_version(book: str, body: str) -> str:
@@ -34,6 +36,38 @@ def parse_book(book: str, body: str, model: type[BaseModel], file: str | None = 
         return Book(book_version(book, body), model.model_validate(content))
     except ValidationError as error:
         raise RulesInvalid("\n".join(_explain(where, root, item) for item in error.errors())) from error
+
+
+def refuse_names_twice(book: str, body: str, file: str | None = None) -> None:
+    """Raises `RulesInvalid` for two entries of one name, of which YAML would keep the last only.
+
+    Asked before a text is published, not of what is on the log: that stays readable.
+    """
+    where = file or f"book {book}"
+    twice = [
+        f"{where}:{again}: {name} stands twice, first at line {first}, and only the last would count; remove one"
+        for name, first, again in _twice(yaml.compose(body, Loader=yaml.SafeLoader), set())
+    ]
+    if twice:
+        raise RulesInvalid("\n".join(twice))
+
+
+def _twice(node: yaml.Node | None, seen: set[int]) -> Iterator[tuple[str, int, int]]:
+    """Name, first line and later line of each entry whose name its mapping holds already."""
+    if node is None or id(node) in seen or isinstance(node, yaml.ScalarNode):
+        return
+    seen.add(id(node))
+    first: dict[tuple[str, str], int] = {}
+    for key in [key for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []:
+        if not isinstance(key, yaml.ScalarNode) or key.tag == MERGE:
+            continue
+        line = key.start_mark.line + 1
+        if (key.tag, key.value) in first:
+            yield key.value, first[key.tag, key.value], line
+        first.setdefault((key.tag, key.value), line)
+    for child in node.value:
+        for part in child if isinstance(child, tuple) else (child,):
+            yield from _twice(part, seen)
 
 
 def _explain(where: str, root: yaml.Node | None, item: Any) -> str:

@@ -9,6 +9,7 @@ from typer.testing import CliRunner, Result
 from services.cli.__main__ import command_line
 from services.cli.books import MODELS, default_body
 from services.cli.rules import before
+from services.runtime.rulebook import parse_book
 
 RULES = Path(__file__).parents[2] / "deploy" / "rules"
 
@@ -47,6 +48,27 @@ def test_a_file_that_is_no_text_is_named_with_what_to_do(tmp_path: Path) -> None
     file.write_bytes("compañía: 1".encode("cp1252"))
     result = rules("check", str(file))
     assert (result.exit_code, result.stderr) == (1, f"{file} is not text in UTF-8 (at byte 5); save it as UTF-8\n")
+
+
+@pytest.mark.parametrize(("body", "name", "first", "again"), [
+    ("sources:\n  shop: {channel: a}\n  fair:\n  shop: {channel: b}\n", "shop", 2, 4),
+    ("sources:\n  shop:\n    channel: a\n    caps:\n    - {most: 1,\n       per: day, most: 2}\n", "most", 5, 6),
+    ("sources: {}\nsources:\n  shop:\n", "sources", 1, 2),
+])  # fmt: skip
+def test_two_entries_of_one_name_are_refused_with_both_lines(
+    tmp_path: Path, body: str, name: str, first: int, again: int
+) -> None:
+    file = tmp_path / "sources.yaml"
+    file.write_text(body)
+    result = rules("check", str(file))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"{file}:{again}: {name} stands twice, first at line {first}, and only the last" in result.stderr
+    assert parse_book("sources", body, MODELS["sources"])  # what is on the log stays readable
+
+
+@pytest.mark.parametrize("book", MODELS)
+def test_the_default_books_name_nothing_twice(book: str) -> None:
+    assert rules("check", str(RULES / f"{book}.yaml")).exit_code == 0
 
 
 @pytest.mark.parametrize(
