@@ -3,45 +3,53 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import model_validator
+from pydantic import AfterValidator, BeforeValidator, model_validator
 
 from services.intake.sources.presets import with_preset
 from services.intake.sources.protocols import PROTOCOLS
 from services.intake.sources.source import Rules, Source
 
 
+def _over_preset(entry: Any) -> Any:
+    return with_preset(entry) if isinstance(entry, dict) else entry
+
+
+def _known_protocol(source: Source) -> Source:
+    if source.protocol not in PROTOCOLS:
+        raise ValueError(f"no such protocol: {source.protocol}; the protocols are {', '.join(PROTOCOLS)}")
+    return source
+
+
+Entry = Annotated[Source, BeforeValidator(_over_preset), AfterValidator(_known_protocol)]
+
+
 class SourceRules(Rules):
     """The whole book."""
 
-    sources: dict[str, Source]
+    sources: dict[str, Entry]
 
     @model_validator(mode="before")
     @classmethod
     def _name_each(cls, book: Any) -> Any:
-        """Each source with its name, over what its preset says."""
+        """Each source with its name."""
         sources = book.get("sources") if isinstance(book, dict) else None
         if not isinstance(sources, dict):
             return book
         return {**book, "sources": {name: _named(name, entry) for name, entry in sources.items()}}
 
     @model_validator(mode="after")
-    def _known_protocols(self) -> SourceRules:
-        unknown = {source.protocol for source in self.sources.values()} - PROTOCOLS.keys()
-        if unknown:
-            said = f"no such protocol: {', '.join(sorted(unknown))}; the protocols are {', '.join(PROTOCOLS)}"
-            raise ValueError(said)
-        return self
-
-    @model_validator(mode="after")
     def _prefixes_differ(self) -> SourceRules:
-        count = Counter(key.prefix for source in self.sources.values() for key in source.keys)
-        twice = [prefix for prefix, n in count.items() if n > 1]
-        if twice:
-            raise ValueError(f"key prefix {', '.join(twice)} stands twice; make a new key for one of them")
+        holders: dict[str, list[str]] = {}
+        for name, source in self.sources.items():
+            for key in source.keys:
+                holders.setdefault(key.prefix, []).append(name)
+        for prefix, names in holders.items():
+            if len(names) > 1:
+                who = " and ".join(names)
+                raise ValueError(f"key prefix {prefix} stands twice, at {who}; make a new key for one of them")
         return self
 
     @cached_property
@@ -51,7 +59,7 @@ class SourceRules(Rules):
 
 
 def _named(name: str, entry: Any) -> Any:
-    return {**with_preset(entry or {}), "name": name} if isinstance(entry, dict | None) else entry
+    return {**(entry or {}), "name": name} if isinstance(entry, dict | None) else entry
 
 
 SOURCE_TOPIC = re.compile(r"sources\.([a-z][a-z0-9-]{0,62})\.v1")

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from services.runtime.bookmistakes import mistake
 from services.runtime.errors import RulesInvalid
 from services.runtime.verdict import Book
 
@@ -35,7 +36,7 @@ def parse_book(book: str, body: str, model: type[BaseModel], file: str | None = 
     try:
         return Book(book_version(book, body), model.model_validate(content))
     except ValidationError as error:
-        raise RulesInvalid("\n".join(_explain(where, root, item) for item in error.errors())) from error
+        raise RulesInvalid("\n".join(_explain(where, root, model, item) for item in error.errors())) from error
 
 
 def refuse_names_twice(book: str, body: str, file: str | None = None) -> None:
@@ -70,10 +71,10 @@ def _twice(node: yaml.Node | None, seen: set[int]) -> Iterator[tuple[str, int, i
             yield from _twice(part, seen)
 
 
-def _explain(where: str, root: yaml.Node | None, item: Any) -> str:
+def _explain(where: str, root: yaml.Node | None, model: type[BaseModel], item: Any) -> str:
     path = [part for part in item["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
     dotted = ".".join(map(str, path)) or "the file"
-    return f"{where}:{_line(root, path)}: {dotted}: {item['msg']} (found {item['input']!r}); correct this value"
+    return f"{where}:{_line(root, path)}: {dotted}: {mistake(model, path, item)}"
 
 
 def _line(node: yaml.Node | None, path: Sequence[Any]) -> int:

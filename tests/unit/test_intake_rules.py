@@ -45,6 +45,36 @@ def test_a_time_zone_that_is_none_is_refused_with_the_line_and_how_to_write_it(z
         parse_book("sources", text, SourceRules)
 
 
+KEYS = "keys are made by `caudal sources key`: put the line that it prints here"
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [("chanel: web", "there is no field `chanel`; did you mean `channel`?"), ("colour: red", "no field `colour`;"),
+     ("caps: [{most: 1, per: day, zon: UTC}]", "there is no field `zon`; did you mean `zone`?"),
+     ("region: Spain", "it must look like ES (found 'Spain')"), ("currency: euro", "it must look like EUR"),
+     ("keys: [cdl_abcdefgh_s3cr3t]", KEYS), ("keys: cdl_abcdefgh_s3cr3t", KEYS),
+     ("keys: [{prefix: cdl_abcdefgh_s3cr3t, sha256: s3cr3t}]", "keys.0.sha256"),
+     ("channel: [cdl_abcdefgh_s3cr3t]", "found ['cdl_...']"),
+     ("preset: typefrom", "no such preset: typefrom"), ("protocol: metta", "no such protocol: metta"),
+     ("accepts: [outcomes]", "needs `destination`")],
+)  # fmt: skip
+def test_a_mistake_is_told_at_its_source_in_plain_words_and_shortly(entry: str, says: str) -> None:
+    text = f"sources:\n  fair: {{consent_text: {'x' * 200}}}\n  website:\n    {entry}\n"
+    with pytest.raises(RulesInvalid, match=r"^sources.yaml:4: sources\.website") as error:
+        parse_book("sources", text, SourceRules, "sources.yaml")
+    assert says in str(error.value)
+    assert [word for word in ("s3cr3t", "xxx", "Extra inputs", "instance of") if word in str(error.value)] == []
+
+
+def test_a_mistake_of_the_whole_book_names_the_sources_and_does_not_print_it() -> None:
+    key = f"{{prefix: abcdefgh, sha256: {'a' * 64}}}"
+    text = f"sources:\n  fair: {{keys: [{key}], channel: {'x' * 900}}}\n  web: {{keys: [{key}]}}\n"
+    with pytest.raises(RulesInvalid, match="key prefix abcdefgh stands twice, at fair and web; make") as error:
+        parse_book("sources", text, SourceRules)
+    assert len(str(error.value)) < 300
+
+
 @pytest.mark.parametrize("preset", ["meta", "linkedin", "hubspot"])
 def test_caps_that_nothing_would_count_are_refused_with_a_sentence(preset: str) -> None:
     with pytest.raises(ValueError, match="a source with `hydrate` has no `caps`"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -135,11 +135,11 @@ class Hydrate(Rules):
 class Source(Rules):
     """One place that enquiries come from. Comments in `deploy/rules/sources.yaml` say what each field is for."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,62}$", examples=["web-spain"])
     kind: Literal["http", "kafka", "file"] = "http"
     preset: str | None = None
     protocol: str = "plain"
-    keys: tuple[SourceKey, ...] = Field(default=(), max_length=2)
+    keys: tuple[SourceKey, ...] = Field(default=(), max_length=2, repr=False)
     signature: Signature | None = None
     accepts: tuple[Accepts, ...] = ("leads", "activities", "consents")
     rate: Rate | None = None
@@ -148,11 +148,11 @@ class Source(Rules):
     origin_type: str = "net"
     channel: str | None = None
     campaign: str | None = None
-    region: str | None = Field(default=None, pattern=r"^[A-Z]{2}$")
+    region: str | None = Field(default=None, pattern=r"^[A-Z]{2}$", examples=["ES"])
     product: str | None = None
     consent_text: str | None = None
     cost: Decimal | None = Field(default=None, ge=0, max_digits=12, decimal_places=4)
-    currency: str = Field(default="EUR", pattern=r"^[A-Z]{3}$")
+    currency: str = Field(default="EUR", pattern=r"^[A-Z]{3}$", examples=["EUR"])
 
     query: bool = False
     items: str | None = None
@@ -179,6 +179,13 @@ class Source(Rules):
     redirect_field: str | None = None
     redirect_hosts: tuple[str, ...] = ()
     hydrate: Hydrate | None = None
+
+    @field_validator("keys", mode="before")
+    @classmethod
+    def _as_printed(cls, keys: Any) -> Any:
+        if not isinstance(keys, list | tuple) or not all(isinstance(key, dict | SourceKey) for key in keys):
+            raise ValueError("keys are made by `caudal sources key`: put the line that it prints here")
+        return keys
 
     @field_validator("required", "allowed")
     @classmethod
