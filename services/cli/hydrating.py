@@ -17,6 +17,7 @@ from schemas import codec
 from services.cli import books
 from services.cli.configured import configured
 from services.cli.installation import Installation, running
+from services.cli.rules import log_reached
 from services.cli.sourcesecrets import secrets_file
 from services.cli.tables import show, table
 from services.intake.hydrate import store
@@ -64,8 +65,12 @@ def retry(source: Annotated[str, typer.Argument(help="Name of the source.")]) ->
 
     Example: caudal sources retry meta-spain
     """
-    with _queue(running()) as cursor:
+    here = running()
+    with _queue(here) as cursor:
         count = store.retry(cursor, source)
+    if not count:
+        with log_reached():
+            _known(here, source)
     typer.echo(f"{count:,} leads of {source} are asked for again" if count else f"no lead of {source} was given up")
 
 

@@ -21,7 +21,7 @@ from services.cli.configured import configured
 from services.cli.installation import home, running, source_keys
 from services.cli.ports import read_ports
 from services.cli.rules import log_reached
-from services.cli.sourcesecrets import PARTS, keep_secret, new_secret, read_secrets, secrets_file
+from services.cli.sourcesecrets import PARTS, keep_secret, new_secret, read_secrets, secrets_file, still_due
 from services.cli.sourcetrial import Trial, tried
 from services.cli.tables import show as show_table
 from services.cli.tables import table
@@ -117,6 +117,8 @@ def secret(
         out.print(f"{part} of {source}, give it to the sender and keep no copy:\n  {value}", markup=False)
     before = "; the one before stays valid until you run this again with --only" if count > 1 else ""
     out.print(f"{part} of {source} is kept in {secrets_file()}{before}", markup=False)
+    if found is not None and (due := _due(found, read_secrets(secrets_file()).get(source, {}))):
+        out.print(f"still due: {due}", markup=False)
     if found is not None and part == "secret" and found.signature is None:
         out.print(f"{source} has no signature: it proves itself by a key, and this secret is not asked for")
 
@@ -202,8 +204,14 @@ def _ready(source: Source, kept: Mapping[str, list[str]]) -> str:
         return "yes"
     if source.signature is None:
         return f"yes, {len(source.keys)} key{'s' * (len(source.keys) > 1)}" if source.keys else "no key: closed"
-    count = len(kept.get("secret", ()))
-    return f"yes, {count} secret{'s' * (count > 1)}" if count else f"no: caudal sources secret {source.name}"
+    count, due = len(kept.get("secret", ())), _due(source, kept)
+    return f"no: {due}" if due else f"yes, {count} secret{'s' * (count > 1)}"
+
+
+def _due(source: Source, kept: Mapping[str, list[str]]) -> str:
+    """The commands that keep what is still due of a source's secrets; empty where nothing is."""
+    parts = [part if part != "secret" else "" for part in still_due(source, kept)]
+    return ", ".join(f"caudal sources secret {source.name} {part}".rstrip() for part in parts)
 
 
 def _address(source: Source) -> str:

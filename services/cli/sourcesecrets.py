@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 from base64 import b64encode
+from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.embedded.errors import disk_errors
@@ -51,6 +52,16 @@ def keep_secret(file: Path, source: str, part: str, value: str, only: bool = Fal
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_private(file, json.dumps(content, indent=1))
     return len(kept)
+
+
+def still_due(source: Source, kept: Mapping[str, list[str]]) -> tuple[str, ...]:
+    """The parts that this source cannot do without, and that are not kept yet."""
+    needed = {
+        "secret": source.kind == "http" and source.signature is not None,
+        "verify": source.protocol == "meta",
+        "token": source.hydrate is not None,
+    }
+    return tuple(part for part in PARTS if needed[part] and not kept.get(part))
 
 
 def new_secret(source: Source | None) -> str:

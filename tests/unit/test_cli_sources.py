@@ -2,14 +2,19 @@
 
 import json
 import stat
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from services.cli import hydrating
 from services.cli.__main__ import command_line
+from services.cli.installation import Installation
+from services.cli.ports import read_ports
 from services.intake.sources.presets import presets
 from services.intake.sources.secrets import SourceSecrets
+from services.intake.sources.source import Source
 from tests.unit.test_intake_presets import CASES
 
 EXAMPLES = Path(__file__).parents[2] / "services/intake/sources/presets/examples"
@@ -52,6 +57,39 @@ def test_the_list_says_who_can_prove_itself_and_what_to_do_if_not(book: Path) ->
     assert "signature tiktok" in lines["tok"]
     assert "yes, 1 secret " in lines["tok"]
     assert "whoever may write its topic" in lines["feed"]
+
+
+def test_what_a_platform_needs_beside_its_secret_is_said_until_it_is_kept(tmp_path: Path) -> None:
+    file = tmp_path / "ads.yaml"
+    file.write_text("sources: {ads: {preset: meta}, li: {preset: linkedin}, crm: {preset: hubspot}}")
+    for source in ("ads", "li", "crm"):
+        sources("secret", source, given="s3cr3t")
+    shown = sources("show", "ads", "--file", file).stdout
+    assert "no: caudal sources secret ads verify, caudal sources secret ads token\n" in shown
+    for source in ("li", "crm"):
+        assert f"no: caudal sources secret {source} token\n" in sources("show", source, "--file", file).stdout
+    sources("secret", "ads", "verify", given="v")
+    sources("secret", "ads", "token", given="t")
+    assert "yes, 1 secret\n" in sources("show", "ads", "--file", file).stdout
+
+
+def test_keeping_one_part_says_which_are_still_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ads = {"ads": Source(name="ads", protocol="meta", signature={"scheme": "meta"}, hydrate={"api": "meta"})}
+    monkeypatch.setattr("services.cli.sources._sources_where_known", lambda: ads)
+    told = sources("secret", "ads", "verify", given="v").stdout
+    assert "still due: caudal sources secret ads, caudal sources secret ads token\n" in told
+    sources("secret", "ads", given="s")
+    assert "still due" not in sources("secret", "ads", "token", given="t").stdout
+
+
+def test_retrying_a_source_that_does_not_exist_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hydrating, "running", lambda: Installation(Path(), "broker:9092", "", read_ports(Path())))
+    monkeypatch.setattr(hydrating, "_queue", lambda _: nullcontext())
+    monkeypatch.setattr(hydrating.store, "retry", lambda *_: 0)
+    monkeypatch.setattr(hydrating.books, "history", lambda _: [])
+    result = sources("retry", "nowhere")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "book sources has no source nowhere" in result.stderr
 
 
 def test_show_has_what_the_preset_gives_and_the_address_and_no_secret(
