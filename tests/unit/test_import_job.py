@@ -13,12 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.cli.importshow import outcome
+from services.cli.importjob import Ready
+from services.cli.importshow import outcome, preview_table
 from services.intake.files import jobs
 from services.intake.files.faults import BadRow, FileRefused
 from services.intake.files.importing import Import
 from services.intake.files.items import Item
 from services.intake.files.jobs import Counts, Job, all_jobs, held, job_name, jobs_folder, read_job, write_job
+from services.intake.files.layout import Asked, look
+from services.intake.files.opened import opened
 from services.intake.files.outlet import AHEAD, PacedOutlet
 from services.intake.files.seen import Seen
 from services.intake.files.submissions import Terms, listed_source, submission
@@ -141,6 +144,17 @@ def test_rows_nobody_can_be_reached_by_are_counted_and_rejected_where_the_source
     counts, rejected = run(tmp_path / "rows", Log(), rows)
     assert ([n for n, _ in rejected], counts.unreachable) == ([2, 3, 4], 3)
     assert "3 rows nobody can be reached by" in outcome(counts, job("a"), dry_run=True)
+
+
+def test_a_preview_shows_the_consent_of_each_row(tmp_path: Path) -> None:
+    file = tmp_path / "l.csv"
+    file.write_text("email,consent\na@example.com,x\nb@example.com,No\nc@example.com,luego\n", encoding="utf-8")
+    with opened(file) as stream:
+        shown = preview_table(Ready(job("l"), stream, look(stream, file, Asked()), (), terms()))
+        said = [str(cell) for cell in shown.columns[1].cells]
+    assert [line.partition(", ")[2] for line in said] == [
+        "consent by email: granted", "consent by email: refused", "consent: not understood, (consent: luego)",
+    ]  # fmt: skip
 
 
 def test_told_to_stop_it_ends_between_two_portions_and_knows_where(tmp_path: Path) -> None:
