@@ -13,7 +13,6 @@ import os
 import random
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -22,11 +21,12 @@ from pathlib import Path
 
 import httpx
 
-from deploy.embedded.supervisor import await_launched, launch, read_state, stop_launched
 from schemas.topics import LEADS_RECEIVED
-from services.cli.installation import running, source_keys
+from services.cli.benches.stand import Stand, stand
+from services.cli.installation import Installation, source_keys
 from services.cli.ports import answers, read_ports
 from services.cli.sending import Ledger, submission_ids
+from services.cli.up import WORKERS, children_of
 from services.cli.verification.oracle import verify
 from services.runtime.kafka.reader import Reader
 
@@ -96,33 +96,26 @@ def _bodies(number: int) -> Iterator[tuple[str, object]]:
         n += BATCH
 
 
-def _intake(home: Path) -> int:
-    """The pid of the intake that runs now, once it answers."""
-    port = read_ports(home).intake
-    while True:
-        state = read_state(home)
-        child = next((c for c in state.children if c.name == "intake"), None) if state else None
-        if child and answers(f"http://127.0.0.1:{port}/readyz"):
-            return child.pid
+def _ready(home: Path) -> None:
+    """Return once intake answers."""
+    while not answers(f"http://127.0.0.1:{read_ports(home).intake}/readyz"):
         time.sleep(0.05)
 
 
-def _play(home: Path, kills: int, clients: int, rng: random.Random) -> Door:
-    here = running()
-    door = Door(
-        f"http://127.0.0.1:{here.ports.intake}", source_keys(home)["website"], Ledger(here.ledger / "doors.jsonl")
-    )
+def _play(stand: Stand, here: Installation, kills: int, clients: int, rng: random.Random) -> Door:
+    url, ledger = f"http://127.0.0.1:{here.ports.intake}", Ledger(here.ledger / "doors.jsonl")
+    door = Door(url, source_keys(here.home)["website"], ledger)
     threads = [threading.Thread(target=door.guarded, args=(n,)) for n in range(clients)]
     for thread in threads:
         thread.start()
     for n in range(kills):
-        pid = _intake(home)
         time.sleep(rng.uniform(0.0, 1.5))
-        os.kill(pid, signal.SIGKILL)
-        while _intake(home) == pid:
-            time.sleep(0.05)
+        process = stand.children.running["intake"].process
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        stand.children.start(children_of("intake", stand.parts, here.ports, 1))
+        _ready(here.home)
         print(f"kill {n + 1}: {door.acknowledged} acknowledged, {door.tries} tries", flush=True)
-    _intake(home)
     door.stopping.set()
     for thread in threads:
         thread.join(60)
@@ -145,19 +138,12 @@ def main() -> None:
     ask.add_argument("--seed", type=int, default=random.randrange(10**6))
     me = ask.parse_args()
     print(f"seed {me.seed}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="caudal-doors-") as folder:
-        Path(folder).chmod(0o755)  # PostgreSQL runs as another user where this process is root
-        home = Path(folder) / "home"
-        os.environ["CAUDAL_HOME"] = str(home)
-        launched = launch(home, [sys.executable, "-m", "services.cli", "up"])
-        try:
-            await_launched(launched, lambda state: state.ready)
-            door = _play(home, me.kills, me.clients, random.Random(me.seed))
-            here = running()
-            missing = _missing(here.kafka, here.ledger / "doors.jsonl")
-            report = verify(here, wait=True, timeout_s=300)
-        finally:
-            stop_launched(launched)
+    with stand() as running:
+        running.start("mailbox", "intake", *WORKERS)
+        here = Installation(running.home, running.parts.kafka, running.parts.postgres, read_ports(running.home))
+        door = _play(running, here, me.kills, me.clients, random.Random(me.seed))
+        missing = _missing(here.kafka, here.ledger / "doors.jsonl")
+        report = verify(here, wait=True, timeout_s=300)
     for text in (*door.troubles, *(f"{v.rule}: {v.text}: {len(v.ids)} times" for v in report.violations)):
         print(f"VIOLATION {text}")
     violations = missing + len(door.troubles) + len(report.violations)
