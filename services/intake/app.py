@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +23,7 @@ from services.intake.deliver import OF_ANY_PAGE, PREFIX, address, deliver, known
 from services.intake.receive import Intake, authenticated, message, take
 from services.intake.reports import read_activity, read_consent, read_outcome, read_result
 from services.intake.sources.protocols import PROTOCOLS
+from services.intake.sources.source import Source
 from services.intake.submission import read_lead
 from services.intake.write_key import PATHS, read_keyed
 from services.runtime.errors import Unavailable
@@ -30,6 +31,7 @@ from services.runtime.metrics import INTAKE_DURATION, INTAKE_REQUESTS, REGISTRY
 
 log = structlog.get_logger()
 Answer = Callable[[Request], Awaitable[Response]]
+Seen = Callable[[Source], None]
 READERS: dict[str, Reader] = {
     "leads": read_lead,
     "activities": read_activity,
@@ -62,65 +64,61 @@ def build_app(intake: Intake) -> ASGIApp:
 
 
 def _posted(intake: Intake, name: str, reader: Reader) -> ASGIApp:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        began = time.perf_counter()
+    async def answer(scope: Scope, receive: Receive, seen: Seen) -> Response:
         headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
-        source = "unknown"
+        found = authenticated(intake, headers, name)
+        if isinstance(found, Problem):
+            return problem_response(intake.limits.of_stranger(found, scope, intake.now()))
+        seen(found)
+        if (slow := intake.limits.refusal(found, intake.now())) is not None:
+            return problem_response(slow)
+        return await take(intake, headers, receive, found, reader)
 
-        async def answer() -> Response:
-            nonlocal source
-            found = authenticated(intake, headers, name)
-            if isinstance(found, Problem):
-                return problem_response(intake.limits.of_stranger(found, scope, intake.now()))
-            source = found.name
-            if (slow := intake.limits.refusal(found, intake.now())) is not None:
-                return problem_response(slow)
-            return await take(intake, headers, receive, found, reader)
-
-        response = await _answered(name, answer)
-        _count(source, response.status_code, time.perf_counter() - began)
-        await response(scope, receive, send)
-
-    return app
+    return _served(name, answer)
 
 
 def _delivered(intake: Intake) -> ASGIApp:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        began = time.perf_counter()
+    async def answer(scope: Scope, receive: Receive, seen: Seen) -> Response:
         where = address(scope["path"])
-        source = None
+        source = known_source(intake, where.source)
+        if source is None:
+            return problem_response(intake.limits.of_stranger(UNAUTHORIZED, scope, intake.now()))
+        seen(source)
+        return await deliver(intake, scope, receive, source, PROTOCOLS[source.protocol], where)
 
-        async def answer() -> Response:
-            nonlocal source
-            source = known_source(intake, where.source)
-            if source is None:
-                return problem_response(intake.limits.of_stranger(UNAUTHORIZED, scope, intake.now()))
-            return await deliver(intake, scope, receive, source, PROTOCOLS[source.protocol], where)
-
-        response = await _answered("in", answer)
-        response.headers.update(OF_ANY_PAGE)
-        _count(source.name if source else "unknown", response.status_code, time.perf_counter() - began)
-        await response(scope, receive, send)
-
-    return app
+    return _served("in", answer, OF_ANY_PAGE)
 
 
 def _tracked(intake: Intake) -> ASGIApp:
+    async def answer(scope: Scope, receive: Receive, seen: Seen) -> Response:
+        found = await read_keyed(intake, scope, receive)
+        if isinstance(found, Problem):
+            return problem_response(intake.limits.of_stranger(found, scope, intake.now()))
+        source, delivery = found
+        seen(source)
+        if (slow := intake.limits.refusal(source, intake.now())) is not None:
+            return problem_response(slow)
+        return await taken(intake, source, PROTOCOLS["segment"], delivery)
+
+    return _served("tracked", answer)
+
+
+def _served(
+    name: str, answer: Callable[[Scope, Receive, Seen], Awaitable[Response]], headers: Mapping[str, str] | None = None
+) -> ASGIApp:
+    """A route whose answers are counted and timed by the source that it has `seen`; all get these headers."""
+
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         source = "unknown"
 
-        async def answer() -> Response:
+        def seen(found: Source) -> None:
             nonlocal source
-            found = await read_keyed(intake, scope, receive)
-            if isinstance(found, Problem):
-                return problem_response(intake.limits.of_stranger(found, scope, intake.now()))
-            source = found[0].name
-            if (slow := intake.limits.refusal(found[0], intake.now())) is not None:
-                return problem_response(slow)
-            return await taken(intake, found[0], PROTOCOLS["segment"], found[1])
+            source = found.name
 
-        response = await _answered("tracked", answer)
+        response = await _answered(name, lambda: answer(scope, receive, seen))
+        if headers:
+            response.headers.update(headers)
         _count(source, response.status_code, time.perf_counter() - began)
         await response(scope, receive, send)
 
