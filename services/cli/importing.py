@@ -14,10 +14,10 @@ from services.cli.installation import Installation, home, running
 from services.cli.tables import show
 from services.intake.files.faults import FileRefused
 from services.intake.files.jobs import Job, all_jobs, job_name, read_job
-from services.intake.files.mapping import What, targets
+from services.intake.files.mapping import targets
+from services.intake.readers import READERS
+from services.intake.sources.source import Accepts
 from services.runtime.errors import Unavailable
-
-WHATS: tuple[What, ...] = ("leads", "activities", "consents", "outcomes", "results")
 
 
 def import_file(
@@ -107,9 +107,9 @@ def _ask() -> None:
 
 
 def _job(file: Path, source: str, list_name: str, what: str, options: dict[str, str | None]) -> Job:
-    kind: What | None = next((known for known in WHATS if known == what), None)
+    kind: Accepts | None = next((known for known in READERS if known == what), None)
     if kind is None:
-        _stop(f"--as is one of {', '.join(WHATS)}, not {what!r}", 2)
+        _stop(f"--as is one of {', '.join(READERS)}, not {what!r}", 2)
     now = datetime.now(UTC)
     return Job(
         name=job_name(source, kind, list_name), file=str(file.absolute()), source=source, what=kind,

@@ -20,11 +20,10 @@ from services.intake import openapi, unsubscribe
 from services.intake.answers import FAILED, UNAUTHORIZED, UNAVAILABLE, Problem, json_response, problem_response
 from services.intake.arrival import Reader
 from services.intake.deliver import OF_ANY_PAGE, PREFIX, address, deliver, known_source, taken
+from services.intake.readers import READERS
 from services.intake.receive import Intake, authenticated, message, take
-from services.intake.reports import read_activity, read_consent, read_outcome, read_result
 from services.intake.sources.protocols import PROTOCOLS
 from services.intake.sources.source import Source
-from services.intake.submission import read_lead
 from services.intake.write_key import PATHS, read_keyed
 from services.runtime.errors import Unavailable
 from services.runtime.metrics import INTAKE_DURATION, INTAKE_REQUESTS, REGISTRY
@@ -32,15 +31,6 @@ from services.runtime.metrics import INTAKE_DURATION, INTAKE_REQUESTS, REGISTRY
 log = structlog.get_logger()
 Answer = Callable[[Request], Awaitable[Response]]
 Seen = Callable[[Source], None]
-READERS: dict[str, Reader] = {
-    "leads": read_lead,
-    "activities": read_activity,
-    "consents": read_consent,
-    "outcomes": read_outcome,
-    "results": read_result,
-}
-"""What may be posted to `/v1/<name>`."""
-
 _NOT_FOUND = Problem(404, "not_found", "no such path; see /openapi.json")
 _WRONG_METHOD = Problem(405, "wrong_method", "this path does not take that method; see /openapi.json")
 

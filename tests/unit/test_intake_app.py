@@ -16,7 +16,8 @@ from schemas.events.leads import LeadReceived
 from schemas.events.people import ConsentReceived
 from schemas.identity import address_hash
 from services.intake import keys
-from services.intake.app import READERS, build_app
+from services.intake.app import build_app
+from services.intake.readers import READERS
 from services.intake.receive import Intake
 from services.intake.rules import SourceRules
 from services.intake.write_key import PATHS

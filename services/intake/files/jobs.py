@@ -17,7 +17,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from services.intake.files.faults import FileRefused
-from services.intake.files.mapping import What
+from services.intake.sources.source import Accepts
 
 _TRIES, _BETWEEN_TRIES_S = 10, 0.05  # whoever looks whether a list is being imported has its lock for an instant
 State = Literal["running", "paused", "failed", "done"]
@@ -48,7 +48,7 @@ class Job(BaseModel):
     name: str
     file: str
     source: str
-    what: What
+    what: Accepts
     list_name: str
     options: dict[str, str | None] = {}
     given: dict[str, str] = {}
@@ -72,7 +72,7 @@ def jobs_folder(home: Path) -> Path:
     return home / "imports"
 
 
-def job_name(source: str, what: What, list_name: str) -> str:
+def job_name(source: str, what: Accepts, list_name: str) -> str:
     """The name of a list's job: letters, digits and hyphens, so that no name of a list leads anywhere else."""
     plain = "".join(c for c in unicodedata.normalize("NFKD", list_name.lower()) if not unicodedata.combining(c))
     slug = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40] or "list"

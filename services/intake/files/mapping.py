@@ -6,7 +6,6 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from rapidfuzz import fuzz, process, utils
 
@@ -14,8 +13,8 @@ from schemas.events.outcomes import OutcomeReport
 from services.intake import normalise
 from services.intake.fields import FIELDS, canonical
 from services.intake.files.faults import FileRefused
+from services.intake.sources.source import Accepts
 
-What = Literal["leads", "activities", "consents", "outcomes", "results"]
 IGNORED = "-"
 """The target of a column that is left out."""
 _SURE, _LIKELY = 100, 86  # in percent of likeness
@@ -62,7 +61,7 @@ class Mapped:
 
 
 def suggest(
-    columns: Sequence[str], sample: Sequence[tuple[str, ...]], what: What, given: Mapping[str, str],
+    columns: Sequence[str], sample: Sequence[tuple[str, ...]], what: Accepts, given: Mapping[str, str],
     source_fields: Mapping[str, str], region: str | None,
 ) -> tuple[Mapped, ...]:  # fmt: skip
     """What each column means: as given, as the source's book says, by its name, by a likeness, by its values."""
@@ -77,7 +76,7 @@ def suggest(
     return tuple(found)
 
 
-def checked_targets(given: Mapping[str, str], columns: Iterable[str], what: What) -> None:
+def checked_targets(given: Mapping[str, str], columns: Iterable[str], what: Accepts) -> None:
     """Raises `FileRefused` where a `--map` names a column or a field that does not exist."""
     columns = list(columns)
     known = set(FIELDS if what == "leads" else _OTHERS[what]) | {IGNORED}
@@ -88,12 +87,12 @@ def checked_targets(given: Mapping[str, str], columns: Iterable[str], what: What
             raise FileRefused(f"no field {target!r}; the fields are {', '.join(sorted(known))}")
 
 
-def targets(what: What) -> frozenset[str]:
+def targets(what: Accepts) -> frozenset[str]:
     """Fields that a column may fill."""
     return frozenset(FIELDS if what == "leads" else _OTHERS[what])
 
 
-def _names(what: What) -> dict[str, str]:
+def _names(what: Accepts) -> dict[str, str]:
     """Every name by which a field is known, plain, with its field."""
     fields = FIELDS if what == "leads" else _OTHERS[what]
     names = {_plain(other): ours for ours, others in fields.items() for other in (ours, *others.split())}
@@ -109,7 +108,7 @@ def _as_said(column: str, given: Mapping[str, str], source_fields: Mapping[str, 
     return None
 
 
-def _by_name(column: str, what: What, known: Mapping[str, str]) -> Mapped:
+def _by_name(column: str, what: Accepts, known: Mapping[str, str]) -> Mapped:
     """By our own names first, since the reader takes those in any case; else by the most alike of all names."""
     bare = re.sub(r" \(\d+\)$", "", column)
     ours = canonical(bare)

@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
-from services.intake.files.mapping import What
+from services.intake.sources.source import Accepts
 from services.runtime.errors import Unavailable
 from services.runtime.transport import Message, Producer
 
 T = TypeVar("T")
 AHEAD, AHEAD_S, LEAST_AHEAD = 300, 0.2, 60
 """How far ahead of the services that judge its records an import may be: in records, in seconds, and at least."""
-READERS: Mapping[What, Sequence[tuple[str, str]]] = {
+READERS: Mapping[Accepts, Sequence[tuple[str, str]]] = {
     "leads": (("caudal.qualify", "leads.received.v1"), ("caudal.router", "leads.qualified.v1")),
     "activities": (("caudal.qualify", "activities.received.v1"),),
     "consents": (("caudal.nurture", "consents.received.v1"),),

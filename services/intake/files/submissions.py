@@ -8,21 +8,17 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
-from services.intake.arrival import Accepted, Arrival, Reader, Refused, refused
+from services.intake.arrival import Accepted, Arrival, Refused, refused
 from services.intake.fields import canonical
 from services.intake.files.cells import parted, with_zero
 from services.intake.files.dates import iso
 from services.intake.files.items import Item
-from services.intake.files.mapping import IGNORED, What
-from services.intake.reports import read_activity, read_consent, read_outcome, read_result
-from services.intake.sources.source import Source
-from services.intake.submission import lead_of, read_lead
+from services.intake.files.mapping import IGNORED
+from services.intake.readers import READERS
+from services.intake.sources.source import Accepts, Source
+from services.intake.submission import lead_of
 from services.runtime.verdict import Outgoing
 
-READERS: Mapping[What, Reader] = {
-    "leads": read_lead, "activities": read_activity, "consents": read_consent, "outcomes": read_outcome,
-    "results": read_result,
-}  # fmt: skip
 _DATES = ("occurred_at", "day")
 _MOST_VALUE_CHARS = 250_000  # at most four bytes each, and Kafka takes a million
 
@@ -36,7 +32,7 @@ class Terms:
     """
 
     source: Source
-    what: What
+    what: Accepts
     list_name: str
     fields: Mapping[str, str]
     defaults: Mapping[str, str]
