@@ -24,7 +24,7 @@ MOST_BYTES = 8_388_608
 MOST_ITEM_BYTES = 262_144
 MOST_ITEMS = 1000
 _BODY_WITHIN_S = 15.0
-_BLANK = b"\xef\xbb\xbf \t\r\n"  # a BOM and white space
+BLANK = b"\xef\xbb\xbf \t\r\n"  # a BOM and white space
 _SWALLOW_BYTES = 33_554_432  # of a refused body; the connection of a larger one is cut
 
 CHARSET = re.compile(
@@ -105,8 +105,8 @@ async def read_items(content_type: str, body: bytes) -> Items | Problem:
 
 def read_content(content_type: str, body: bytes) -> tuple[Any, str] | Problem:
     """What a body holds, whatever its label says, and its text as sent."""
-    start = body[:64].lstrip(_BLANK)[:1]
-    if not start and not body.strip(_BLANK):
+    start = body[:64].lstrip(BLANK)[:1]
+    if not start and not body.strip(BLANK):
         return Problem(400, "empty_body", "the body is empty; send a JSON object or a form")
     if start not in (b"{", b"["):  # JSON is often mislabelled
         kind = content_type.partition(";")[0].strip().lower()

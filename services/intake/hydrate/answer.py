@@ -85,6 +85,11 @@ Problem = NotFound | Denied | Limited | Down | Failed
 Answer = Found | Problem | Gone | NotTried
 
 
+def authorized(token: str) -> dict[str, str]:
+    """The headers of a request that a token allows; never in the URL, which logs keep."""
+    return {"authorization": f"Bearer {token}", "accept": "application/json"}
+
+
 def by_status(reply: Reply, now: datetime) -> Problem | Gone | None:
     """What the status alone says; None for 200. Where nothing may be sent, the source waits as with a refused token."""
     status, detail = reply.status, f"HTTP {reply.status}"

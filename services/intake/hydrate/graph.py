@@ -24,6 +24,7 @@ from services.intake.hydrate.answer import (
     NotFound,
     Problem,
     Reply,
+    authorized,
     by_status,
     json_object,
     objects,
@@ -46,7 +47,7 @@ _TEST = "<test lead:"
 
 def read(get: Get, base: str, token: str, notice_id: str, now: datetime) -> Answer:
     """The lead behind an id."""
-    reply = get(f"{base}/{quote(notice_id, safe='')}?fields={_FIELDS}", _authorized(token))
+    reply = get(f"{base}/{quote(notice_id, safe='')}?fields={_FIELDS}", authorized(token))
     wrong = problem(reply, now)
     if wrong is not None:
         return wrong
@@ -102,7 +103,7 @@ def _pages(
     after: str | None = None
     while True:
         query = {**asked, "limit": "100", **({"after": after} if after else {})}
-        reply = get(f"{url}?{urlencode(query)}", _authorized(token))
+        reply = get(f"{url}?{urlencode(query)}", authorized(token))
         wrong, body = problem(reply, now), json_object(reply)
         if wrong is not None or body is None:
             yield wrong or Failed("the answer is no JSON object")
@@ -143,7 +144,3 @@ def _regain_s(reply: Reply) -> float | None:
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
     return min(60 * max(waits), LONGEST_WAIT_S) if waits else None
-
-
-def _authorized(token: str) -> dict[str, str]:
-    return {"authorization": f"Bearer {token}", "accept": "application/json"}

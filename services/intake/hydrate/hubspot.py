@@ -14,6 +14,7 @@ from services.intake.hydrate.answer import (
     Get,
     Gone,
     Problem,
+    authorized,
     by_status,
     json_object,
     objects,
@@ -36,7 +37,7 @@ _CALLED = {
 def read(get: Get, base: str, token: str, notice_id: str, now: datetime, properties: tuple[str, ...] = ()) -> Answer:
     """The contact behind an id."""
     query = urlencode({"properties": ",".join(properties or PROPERTIES), "archived": "false"})
-    reply = get(f"{base}/crm/v3/objects/contacts/{quote(notice_id, safe='')}?{query}", _authorized(token))
+    reply = get(f"{base}/crm/v3/objects/contacts/{quote(notice_id, safe='')}?{query}", authorized(token))
     wrong = by_status(reply, now)
     if wrong is not None:
         return wrong
@@ -61,7 +62,7 @@ def listed(
     after: str | None = None
     while True:
         query = {"limit": "100", "properties": "createdate", **({"after": after} if after else {})}
-        reply = get(f"{base}/crm/v3/objects/contacts?{urlencode(query)}", _authorized(token))
+        reply = get(f"{base}/crm/v3/objects/contacts?{urlencode(query)}", authorized(token))
         wrong, body = by_status(reply, now), json_object(reply)
         if wrong is not None or body is None:
             yield wrong or Failed("the answer is no JSON object")
@@ -73,7 +74,3 @@ def listed(
         before, after = after, ((body.get("paging") or {}).get("next") or {}).get("after")
         if not after or after == before:
             return
-
-
-def _authorized(token: str) -> dict[str, str]:
-    return {"authorization": f"Bearer {token}", "accept": "application/json"}

@@ -17,6 +17,7 @@ from services.intake.hydrate.answer import (
     Get,
     Gone,
     Problem,
+    authorized,
     by_status,
     json_object,
     objects,
@@ -127,7 +128,4 @@ def _plain(holder: Any, name: str) -> str | None:
 
 
 def _headers(token: str) -> dict[str, str]:
-    return {
-        "authorization": f"Bearer {token}", "accept": "application/json",
-        "linkedin-version": VERSION, "x-restli-protocol-version": "2.0.0",
-    }  # fmt: skip
+    return authorized(token) | {"linkedin-version": VERSION, "x-restli-protocol-version": "2.0.0"}

@@ -18,11 +18,10 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from services.intake.answers import Problem
-from services.intake.body import CHARSET, read_content, read_multipart
+from services.intake.body import BLANK, CHARSET, read_content, read_multipart
 from services.intake.brackets import nested
-from services.intake.parse import Unparsed, pairs_text, parse_form
+from services.intake.parse import Unparsed, form_text, pairs_text, parse_form
 
-_BLANK = b"\xef\xbb\xbf \t\r\n"
 _FORM = "application/x-www-form-urlencoded"
 _MOST_FILES = 20
 _COMMA = re.compile(  # strings first, so that theirs stay
@@ -33,7 +32,7 @@ _AS_BROWSERS_DO = {"iso-8859-1": "cp1252"}
 
 def read(content_type: str, body: bytes) -> tuple[Any, str] | Problem:
     """What the body holds, and its text as sent."""
-    kind, body = content_type.partition(";")[0].strip().lower(), body.lstrip(_BLANK)
+    kind, body = content_type.partition(";")[0].strip().lower(), body.lstrip(BLANK)
     if body[:1] not in (b"", b"{", b"[", b"<") and (kind == _FORM or _may_be_form(kind, body)):
         return _form(content_type, body)
     if kind == "multipart/form-data" and body[:1] not in (b"", b"{", b"[", b"<"):
@@ -52,7 +51,7 @@ def _may_be_form(kind: str, body: bytes) -> bool:
 def _form(content_type: str, body: bytes) -> tuple[Any, str] | Problem:
     found = parse_form(body)
     if not isinstance(found, Unparsed):
-        return found, body.decode().replace("\x00", "%00")
+        return found, form_text(body)
     if found.code != "bad_encoding":
         return Problem(400, found.code, found.message)
     bytewise = parse_qsl(body.decode("latin-1"), keep_blank_values=True, encoding="latin-1", max_num_fields=500)
