@@ -50,7 +50,7 @@ def read_activity(arrival: Arrival) -> Accepted | Refused:
     event_id = arrival_id(arrival, "activity")
     folded = fold_email(email) if email else None
     event = ActivityReceived(
-        **_common(arrival, event_id), source=arrival.source.name, activity=what,
+        **_common(arrival, values, event_id), source=arrival.source.name, activity=what,
         identity=identity_hash(arrival.secret, folded, phone, f"{arrival.source.name}|{stranger}"),
         subject=values.get("subject"),
         properties=_properties(arrival.content.get("properties")) | _former(arrival, values.get("former_email")),
@@ -74,7 +74,7 @@ def read_consent(arrival: Arrival) -> Accepted | Refused:
         return _NO_ADDRESS
     event_id = arrival_id(arrival, "consent")
     event = ConsentReceived(
-        **_common(arrival, event_id), address=address_hash(arrival.secret, kind, address), channel=channel,
+        **_common(arrival, values, event_id), address=address_hash(arrival.secret, kind, address), channel=channel,
         purpose=values.get("purpose") or "marketing", source=arrival.source.name, reason=values.get("reason"),
         text=text(values.get("text"), 2000) or (arrival.source.consent_text if event_type == "consent.given" else None),
         proof=values.get("proof"),
@@ -111,7 +111,7 @@ def read_result(arrival: Arrival) -> Accepted | Refused:
     event_id = arrival_id(arrival, "result")
     try:
         event = CampaignResult(
-            **_common(arrival, event_id), source=arrival.source.name, campaign=campaign,
+            **_common(arrival, values, event_id), source=arrival.source.name, campaign=campaign,
             day=date.fromisoformat(day).isoformat(),
             channel=values.get("channel") or arrival.source.channel or "unknown",
             currency=values.get("currency") or arrival.source.currency,
@@ -128,8 +128,8 @@ def _accepted(topic: Topic, event_type: str, key: str, event_id: str, event: Eve
     return Accepted(event_id, (Outgoing(topic, event_type, key, event_id, 0, value, event),))
 
 
-def _common(arrival: Arrival, event_id: str) -> dict[str, Any]:
-    occurred_at = moment(_texts(arrival.content).get("occurred_at"), arrival.received_at)
+def _common(arrival: Arrival, values: Mapping[str, str], event_id: str) -> dict[str, Any]:
+    occurred_at = moment(values.get("occurred_at"), arrival.received_at)
     return {
         "occurred_at": occurred_at, "recorded_at": arrival.recorded_at,
         "cause_id": event_id, "correlation_id": event_id,

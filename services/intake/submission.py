@@ -16,7 +16,7 @@ from services.intake import normalise
 from services.intake.arrival import Accepted, Arrival, Fault, Refused, arrival_id, body_hash, own_key, refused
 from services.intake.fields import CLICK_IDS, Sorted, only, sort_fields
 from services.intake.quality import name_quality
-from services.intake.required import missing
+from services.intake.required import Reach, missing
 from services.intake.sources.source import Source
 from services.intake.values import amount, answered, is_scalar, moment, text, truth
 from services.runtime.verdict import Outgoing
@@ -37,13 +37,14 @@ def read_lead(arrival: Arrival) -> Accepted | Refused:
     found.answers.pop(arrival.source.redirect_field or "", None)  # for the browser, not about the person
     if arrival.source.allowed:
         found = only(found, arrival.source.allowed)
-    faults = (*map(_wrong, found.wrong), *missing(found.values, arrival.source))
+    reach = _reach(found.values, arrival.source)
+    faults = (*map(_wrong, found.wrong), *missing(found.values, arrival.source.required, reach))
     if faults:
         return Refused(faults)
     if not found.values and not found.answers:
         return refused("", "empty", "the submission holds no field; send at least one, such as email or phone")
     lead_id = arrival_id(arrival, "submission")
-    lead = _lead(arrival, lead_id, found)
+    lead = _lead(arrival, lead_id, found, reach)
     event = Outgoing(LEADS_RECEIVED, "lead.received", lead["identity"], lead_id, 0, to_json(lead).decode(), None)
     return Accepted(lead_id, (event, *_consent_events(arrival, lead)) if lead["consents"] else (event,))
 
@@ -53,12 +54,15 @@ def lead_of(event: Outgoing) -> LeadReceived:
     return LeadReceived.model_validate_json(event.value or "")
 
 
-def _lead(arrival: Arrival, lead_id: str, found: Sorted) -> dict[str, Any]:
+def _reach(values: Mapping[str, str], source: Source) -> Reach:
+    region = normalise.region_of(values.get("country"), source.region)
+    return Reach(normalise.email(values.get("email")), normalise.phone(values.get("phone"), region), region)
+
+
+def _lead(arrival: Arrival, lead_id: str, found: Sorted, reach: Reach) -> dict[str, Any]:
     """The data of `LeadReceived`, its fields in the model's order."""
     source, values, answers = arrival.source, found.values, found.answers
-    region = normalise.region_of(values.get("country"), source.region)
-    email, email_quality = normalise.email(values.get("email"))
-    phone, phone_quality = normalise.phone(values.get("phone"), region)
+    (email, email_quality), (phone, phone_quality) = reach.email, reach.phone
     budget = amount(values.get("budget"))
     if budget is None and "budget" in values:
         answers["budget"] = values["budget"]

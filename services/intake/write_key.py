@@ -34,7 +34,7 @@ async def read_keyed(intake: Intake, scope: Scope, receive: Receive) -> tuple[So
         content = await opened(headers, body)
         if isinstance(content, Problem):
             return content
-        key = _in_body(content)
+        key, body, headers = _in_body(content), content, {**headers, "content-encoding": ""}  # opened once
     source = keys.verify(intake.sources().rules, key)
     return (source, Delivery(scope["path"], {}, headers, body, intake.now())) if source else NO_KEY
 
