@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
-from kafka import KafkaProducer
-from kafka.errors import KafkaError
 
-from services.intake.line import Line
 from services.runtime.errors import Unavailable
-from services.runtime.kafka.producer import throw_away
+from services.runtime.kafka.writing import FAILURES, name_of, open_producer, partitions
 from services.runtime.transport import Message
 
 log = structlog.get_logger()
 _PROBE_EVERY_S = 1.0
-_REQUEST_MS, _DELIVERY_MS = 4000, 4500  # common senders give up after 5 s
-_ANSWER_S = 4.8  # when a broker dies the client forgets some of its records: they would never be answered
-_BLOCK_MS = 20  # longest that one send may hold up the event loop, when the broker forgot a topic
+_REQUEST_MS, _DELIVERY_MS = (
+    3000,
+    3500,
+)  # the client looks at its clock once a second, and common senders give up after 5
+_TOGETHER_MS = 2  # the first record waits so long for company: fewer, larger requests
+_LOOK_S = 0.001  # how often acknowledgements are looked for
+_LOOK_IDLE_S = 1.0  # when none is awaited: the client keeps each of its complaints until it is asked
 
 
 class Gateway(Protocol):
@@ -35,66 +38,84 @@ class Gateway(Protocol):
         """Return once all are acknowledged; raises `Unavailable` when any may not be."""
 
 
-class KafkaGateway:
-    """kafka-python behind asyncio.
+@dataclass(slots=True)
+class _Request:
+    """Records that are answered together: how many have no outcome yet, and the first thing that went wrong."""
 
-    `publish` hands records to the producer's own thread and awaits; acknowledgements come back in one wake-up of the
-    loop per batch. At most `limit` records are unacknowledged, but for one
-    request that has more by itself. After a failure one request a second goes through as a
-    probe, all others are refused at once, until the broker acknowledges again.
+    gateway: KafkaGateway
+    answer: asyncio.Future[None]
+    left: int
+    error: str | None = None
+
+    def hear(self, error: Any, _record: object) -> None:
+        """Called for each record, from `poll`, so on the loop."""
+        self.left -= 1
+        self.gateway.in_flight -= 1
+        if error is not None:
+            self.error = self.error or name_of(error)
+        if self.left == 0:
+            self.gateway.note(self.error)
+            if not self.answer.done():  # whoever waited may have left
+                self._tell()
+
+    def _tell(self) -> None:
+        if self.error is None:
+            self.answer.set_result(None)
+        else:
+            self.answer.set_exception(Unavailable(f"Kafka did not acknowledge: {self.error}"))
+
+
+class KafkaGateway:
+    """librdkafka behind asyncio.
+
+    Its threads send without Python; while records are in flight the loop looks for acknowledgements every millisecond,
+    so that no other thread has to wake it. At most `limit` records are unacknowledged, but for one request that has
+    more by itself. After a failure one request a second goes through as a probe, all others are refused at once, until
+    the broker acknowledges again. Ready once all `topics` are there.
     """
 
     def __init__(self, servers: str, topics: Sequence[str], client_id: str, limit: int = 10_000) -> None:
-        self._servers, self._topics, self._client_id, self._limit = servers, topics, client_id, limit
-        self._line: Line | None = None
+        self.in_flight = 0
+        self._topics, self._limit = topics, limit
+        self._client = open_producer(
+            servers, client_id, delivery_ms=_DELIVERY_MS, request_ms=_REQUEST_MS, linger_ms=_TOGETHER_MS,
+            idempotent=False,  # what is sent twice has one id; a client that numbers records may end up refusing all
+        )  # fmt: skip
+        self._open = False
         self._broken_until: float | None = None
+        self._next: asyncio.TimerHandle | None = None
+        self._hurried = False
         self._closing = threading.Event()
-        self._opener = threading.Thread(target=self._open, name="gateway", daemon=True)
+        self._opener = threading.Thread(target=self._await_topics, name="gateway", daemon=True)
 
     def start(self) -> None:
-        """Begin to connect; until that has worked every `publish` raises `Unavailable`."""
+        """Begin to look for the topics; until they are there every `publish` raises `Unavailable`."""
         self._opener.start()
 
     @property
     def ready(self) -> bool:
         """See `Gateway`."""
-        return self._line is not None and self._broken_until is None
+        return self._open and self._broken_until is None
 
     async def publish(self, messages: Sequence[Message]) -> None:
         """See `Gateway`."""
-        line = self._admit(len(messages))
+        self._admit(len(messages))
+        request = _Request(self, asyncio.get_running_loop().create_future(), len(messages))
+        produce = self._client.produce
         try:
-            answer = line.take(messages)
-        except (KafkaError, AssertionError, OSError, ValueError) as error:
-            self._note(type(error).__name__)
-            raise Unavailable(f"Kafka took no record: {type(error).__name__}") from error
-        await answer
+            for m in messages:
+                produce(m.topic, m.value, m.key, headers=[*m.headers], on_delivery=request.hear)
+                self.in_flight += 1
+        except FAILURES as error:
+            self.note(name_of(error))
+            raise Unavailable(f"Kafka took no record: {name_of(error)}") from error
+        finally:
+            if not self._hurried:
+                self._look_in(_LOOK_S)
+        await request.answer
 
-    def _admit(self, records: int) -> Line:
-        if self._line is None:
-            raise Unavailable("the broker has not answered yet")
-        if self._line.in_flight and self._line.in_flight + records > self._limit:
-            raise Unavailable(f"{self._line.in_flight} records wait for their acknowledgement")
-        if self._broken_until is not None:
-            now = time.monotonic()
-            if now < self._broken_until:
-                raise Unavailable("the broker does not acknowledge")
-            self._broken_until = now + _PROBE_EVERY_S
-        return self._line
-
-    def _begin_anew(self, stale: Line) -> None:
-        """Throw away a client that gives no answers any more, once, and open another beside the loop."""
-        if stale is self._line:
-            self._note("no answer")
-            self._line = None
-            self._opener = threading.Thread(target=self._open, args=(stale.producer,), name="gateway", daemon=True)
-            self._opener.start()
-
-    def _told(self, line: Line, error: str | None) -> None:
-        if line is self._line:
-            self._note(error)
-
-    def _note(self, error: str | None) -> None:
+    def note(self, error: str | None) -> None:
+        """How a request ended."""
         if error is None and self._broken_until is not None:
             self._broken_until = None
             log.info("gateway.recovered")
@@ -103,33 +124,40 @@ class KafkaGateway:
                 log.warning("gateway.broken", error=error)
             self._broken_until = time.monotonic() + _PROBE_EVERY_S
 
-    def _open(self, stale: Any = None) -> None:
-        producer: Any = None
-        if stale is not None:
-            throw_away(stale)
-        while not self._closing.is_set() and self._line is None:
-            try:
-                producer = producer or KafkaProducer(
-                    bootstrap_servers=self._servers.split(","), client_id=self._client_id, acks="all",
-                    delivery_timeout_ms=_DELIVERY_MS, request_timeout_ms=_REQUEST_MS,
-                    max_block_ms=_BLOCK_MS, bootstrap_timeout_ms=5000,
-                    reconnect_backoff_max_ms=1000, allow_auto_create_topics=False, metrics_enabled=False,
-                )  # fmt: skip
-                for topic in self._topics:
-                    producer.partitions_for(topic)  # so that no later send waits for metadata
-                self._line = Line(producer, _ANSWER_S, self._told, self._begin_anew)
+    def _admit(self, records: int) -> None:
+        if not self._open:
+            raise Unavailable("the broker has not answered yet")
+        if self.in_flight and self.in_flight + records > self._limit:
+            raise Unavailable(f"{self.in_flight} records wait for their acknowledgement")
+        if self._broken_until is not None:
+            now = time.monotonic()
+            if now < self._broken_until:
+                raise Unavailable("the broker does not acknowledge")
+            self._broken_until = now + _PROBE_EVERY_S
+
+    def _look_in(self, seconds: float) -> None:
+        if self._next is not None:
+            self._next.cancel()
+        self._hurried = seconds == _LOOK_S
+        self._next = asyncio.get_running_loop().call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        """Hear what became of the records, and go on at the pace that suits."""
+        self._client.poll(0)
+        self._look_in(_LOOK_S if self.in_flight else _LOOK_IDLE_S)
+
+    def _await_topics(self) -> None:
+        while not self._closing.is_set() and not self._open:
+            with suppress(Unavailable):
+                self._open = len(partitions(self._client, [*self._topics], 5.0)) == len(self._topics)
+            if self._open:
                 log.info("gateway.open")
-            except Exception as error:  # noqa: BLE001 - without this thread there would be 503 for ever
-                log.debug("gateway.waiting", error=type(error).__name__)
+            else:
+                self._client.poll(0)  # of what it complains; nothing was handed over yet
                 self._closing.wait(0.1)
-        if self._line is None and producer is not None:
-            producer.close(timeout=0)
 
     def close(self) -> None:
-        """Send what is handed over, see its acknowledgements, let go."""
+        """See the acknowledgements of what is handed over, let go."""
         self._closing.set()
         self._opener.join(timeout=6)
-        if self._line is not None:
-            with suppress(KafkaError, OSError):
-                self._line.producer.flush(timeout=_DELIVERY_MS / 1000 + 1)
-                self._line.producer.close(timeout=3)
+        self._client.flush(_DELIVERY_MS / 1000 + 1)

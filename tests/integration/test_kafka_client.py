@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from zlib import crc32
 
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer
@@ -10,8 +11,10 @@ from schemas.topics import source_topic
 from services.runtime.errors import Unavailable
 from services.runtime.kafka.consumer import GroupConsumer
 from services.runtime.kafka.groups import GroupLags
+from services.runtime.kafka.producer import LogProducer
+from services.runtime.kafka.reader import Reader
 from services.runtime.kafka.topics import create_topics, durability
-from services.runtime.transport import Record
+from services.runtime.transport import Message, Record
 from tests.unit.test_header_names import HEADERS
 
 
@@ -69,6 +72,20 @@ def test_only_what_a_group_reads_keeps_records_waiting(kafka: str) -> None:
     consumer.close()
     assert lags.records([group]) == {group: 1}, "known from its offsets while nobody is in the group"
     lags.close()
+
+
+def test_a_key_goes_to_the_partition_of_its_crc32(kafka: str) -> None:
+    """Writers of one key in several languages and services meet in one partition, in order (DECISIONS 3)."""
+    topic = source_topic(f"keys{uuid.uuid4().hex[:8]}")
+    create_topics(kafka, [topic], 7)
+    producer = LogProducer(kafka, "test")
+    keys = [b"", None, *(b"key-%d" % n for n in range(50))]
+    producer.publish([Message(topic.name, key, b"{}", []) for key in keys], lambda: True)
+    producer.close()
+    reader = Reader(kafka, [topic.name])
+    found = {record.key: record.partition for record in reader.to_end()}
+    reader.close()
+    assert found == {key: crc32(key or b"") % 7 for key in keys}
 
 
 def test_a_member_that_comes_back_reading_more_gets_the_new_topics_too(kafka: str) -> None:

@@ -1,6 +1,6 @@
 """What all uses of kafka-python share: its errors as ours, how long a request may take, what a record is.
 
-Only this package and intake's gateway import kafka-python.
+Only this package imports kafka-python; writing goes through librdkafka (`writing.py`).
 """
 
 from __future__ import annotations
