@@ -196,10 +196,11 @@ def _terms(here: Installation, job: Job, source: Source, layout: Layout, mapped:
 
 @contextmanager
 def _outlet(here: Installation, job: Job, stopped: Callable[[], bool], progress: Progress) -> Iterator[PacedOutlet]:
-    distance = GroupDistance(here.kafka, READERS[job.what])
+    readers = READERS[job.what]
+    distance = GroupDistance(here.kafka, [(reader.group, reader.topic) for reader in readers])
     producer = LogProducer(here.kafka, "caudal-import")
     try:
-        yield PacedOutlet(producer, distance, stopped, progress.waits)
+        yield PacedOutlet(producer, distance, readers, stopped, progress.waits)
     finally:
         producer.close()
         distance.close()

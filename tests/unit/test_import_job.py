@@ -22,7 +22,6 @@ from services.intake.files.items import Item
 from services.intake.files.jobs import Counts, Job, all_jobs, held, job_name, jobs_folder, read_job, write_job
 from services.intake.files.layout import Asked, look
 from services.intake.files.opened import opened
-from services.intake.files.outlet import AHEAD, PacedOutlet
 from services.intake.files.seen import Seen
 from services.intake.files.submissions import Terms, listed_source, submission
 from services.intake.sources.source import Source
@@ -295,42 +294,3 @@ def test_a_job_that_was_killed_is_shown_as_paused_and_one_that_runs_is_not_begun
         with pytest.raises(FileRefused, match="being imported"), held(job("live").folder(tmp_path)):
             pass
     assert {j.name: j.state for j in all_jobs(tmp_path)} == {"killed": "paused", "live": "paused"}
-
-
-@dataclass
-class Behind:
-    """A reader that is as far behind as it is told, one look after the other."""
-
-    looks: list[int]
-
-    def records(self) -> int:
-        return self.looks.pop(0)
-
-
-def test_it_waits_until_the_readers_are_near_and_is_never_further_ahead_than_it_may_be() -> None:
-    outlet = PacedOutlet(Sink(), Behind([AHEAD, 250, AHEAD - 100, 0]), lambda: False, lambda _: None)
-    assert [outlet.room(), outlet.room()] == [100, AHEAD]
-    assert PacedOutlet(Sink(), Behind([]), lambda: True, lambda _: None).room() == 0
-
-
-@dataclass
-class Sink:
-    """A producer whose broker is away for the first calls."""
-
-    away: int = 0
-    taken: list[int] = field(default_factory=list)
-
-    def publish(self, messages: Sequence[Message], may_send: object) -> None:
-        if self.away:
-            self.away -= 1
-            raise Unavailable("away")
-        self.taken.append(len(messages))
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-
-def test_what_the_broker_did_not_acknowledge_goes_again() -> None:
-    sink = Sink(away=1)
-    PacedOutlet(sink, Behind([]), lambda: False, lambda _: None).publish([Message("t", b"", b"", ())])
-    assert sink.taken == [1]

@@ -26,12 +26,12 @@ def chain(leads: int, seconds: float = 900.0) -> dict[str, object]:
     """Drain `leads` submissions of different people through qualify, router, nurture and analytics."""
     with stand() as here:
         prepare(here.parts)
-        _make_room(here.parts.kafka)
+        make_room(here.parts.kafka)
         preload(here.parts.kafka, load.messages(leads, installation_secret(here.home), "bench"))
         before = here.cpu()
         here.start(*WORKERS)
         began = here.until(lambda: _any_qualified(here), 120, "the first lead is qualified", 0.02)
-        ended = here.until(lambda: _counted(here) >= leads, seconds, f"{leads} leads are assigned and counted", 0.2)
+        ended = here.until(lambda: counted(here) >= leads, seconds, f"{leads} leads are assigned and counted", 0.2)
         after = here.cpu()
     split = {name: (after[name] - before.get(name, 0.0)) / leads * 1000 for name in after}
     return {
@@ -44,7 +44,7 @@ def chain(leads: int, seconds: float = 900.0) -> dict[str, object]:
     }
 
 
-def _make_room(servers: str) -> None:
+def make_room(servers: str) -> None:
     """Reps that can take every lead: the figure is of leads that are assigned, not of leads that are parked."""
     body = re.sub(r"capacity: \d+", f"capacity: {ROOM}", books.default_body("routing"))
     books.publish(servers, "routing", body, "caudal bench", "room for every lead")
@@ -68,7 +68,7 @@ def _any_qualified(here: Stand) -> bool:
         reader.close()
 
 
-def _counted(here: Stand) -> int:
+def counted(here: Stand) -> int:
     """Leads that analytics has counted as assigned."""
     session = psycopg2.connect(here.parts.postgres, options="-c search_path=analytics")
     try:

@@ -10,7 +10,7 @@ from itertools import count, cycle
 from services.cli.benches.posting import event, figures, head, person, post
 from services.cli.benches.stand import stand
 
-_WARM_S = 3
+_WARM_S = 15  # the broker's virtual machine compiles for so long, beside whom it serves
 _DIFFERENT = 40  # batches written beforehand and sent again and again: intake remembers none
 
 

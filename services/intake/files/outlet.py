@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from services.intake.sources.source import Accepts
@@ -11,16 +12,31 @@ from services.runtime.errors import Unavailable
 from services.runtime.transport import Message, Producer
 
 T = TypeVar("T")
-AHEAD, AHEAD_S, LEAST_AHEAD = 300, 0.2, 60
+AHEAD, AHEAD_S, LEAST_AHEAD = 300, 0.2, 200
 """How far ahead of the services that judge its records an import may be: in records, in seconds, and at least."""
-READERS: Mapping[Accepts, Sequence[tuple[str, str]]] = {
-    "leads": (("caudal.qualify", "leads.received.v1"), ("caudal.router", "leads.qualified.v1")),
-    "activities": (("caudal.qualify", "activities.received.v1"),),
-    "consents": (("caudal.nurture", "consents.received.v1"),),
-    "outcomes": (("caudal.router", "outcomes.received.v1"),),
-    "results": (("caudal.analytics", "campaigns.results.v1"),),
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A group that reads what a list brings, and the topic; it may be so many times as far behind as the first."""
+
+    group: str
+    topic: str
+    times: float = 1.0
+
+
+READERS: Mapping[Accepts, Sequence[Reading]] = {
+    "leads": (
+        Reading("caudal.qualify", "leads.received.v1"),
+        # It gets what qualify took at once all at once: held to the same, each of them would wait for the other.
+        Reading("caudal.router", "leads.qualified.v1", 2.0),
+    ),
+    "activities": (Reading("caudal.qualify", "activities.received.v1"),),
+    "consents": (Reading("caudal.nurture", "consents.received.v1"),),
+    "outcomes": (Reading("caudal.router", "outcomes.received.v1"),),
+    "results": (Reading("caudal.analytics", "campaigns.results.v1"),),
 }
-"""Which groups read what a list brings, each with its topic."""
+"""Who reads what a list brings."""
 _GATHERED = 1 / 3  # of what may be ahead: rows worth a portion of their own
 _SMOOTHED_S = 1.0
 _LOOK_AGAIN_S = 0.02
@@ -31,23 +47,20 @@ _PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 class Distance(Protocol):
     """How far the readers are behind."""
 
-    def records(self) -> int:
-        """Records that the last of them has still to read; may raise `Unavailable`."""
+    def records(self) -> Mapping[str, int]:
+        """Records that each group has still to read; may raise `Unavailable`."""
 
 
 class PacedOutlet:
     """Sends portions (`importing.Outlet`). `waiting` hears once when nobody has read for a while."""
 
     def __init__(
-        self,
-        producer: Producer,
-        distance: Distance,
-        stopped: Callable[[], bool],
-        waiting: Callable[[int], None],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._producer, self._distance, self._stopped, self._waiting = producer, distance, stopped, waiting
-        self._clock = clock
+        self, producer: Producer, distance: Distance, readers: Sequence[Reading], stopped: Callable[[], bool],
+        waiting: Callable[[int], None], clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:  # fmt: skip
+        self._producer, self._distance, self._readers = producer, distance, readers
+        self._stopped, self._waiting, self._clock, self._sleep = stopped, waiting, clock, sleep
         self._looked_at: float | None = None
         self._due, self._speed, self._most = 0, AHEAD / AHEAD_S, float(AHEAD)
 
@@ -55,7 +68,7 @@ class PacedOutlet:
         """See `Outlet`."""
         began, told, least = self._clock(), False, None
         while not self._stopped():
-            behind = _patiently(self._distance.records)
+            behind = self._behind()
             self._learn(behind)
             if behind <= self._most * (1 - _GATHERED):
                 room = int(self._most - behind)
@@ -66,8 +79,13 @@ class PacedOutlet:
             if not told and self._clock() - began > _SILENT_S:
                 told = True
                 self._waiting(behind)
-            time.sleep(_LOOK_AGAIN_S)
+            self._sleep(_LOOK_AGAIN_S)
         return 0
+
+    def _behind(self) -> int:
+        """Records that the last of the readers has still to read, as the first would count them."""
+        records = _patiently(self._distance.records)
+        return max(int(records[reader.group] / reader.times) for reader in self._readers)
 
     def _learn(self, behind: int) -> None:
         """Note how fast the services read, so that what lies before a live lead is read within `AHEAD_S`."""

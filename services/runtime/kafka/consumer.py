@@ -17,7 +17,7 @@ from services.runtime.kafka.header_names import tolerate
 from services.runtime.transport import Partition, Record
 
 log = structlog.get_logger()
-PATIENT_MS, PATIENT_BYTES = 200, 200_000
+PATIENT_MS, PATIENT_BYTES = 200, 1_000_000
 
 
 class GroupConsumer:

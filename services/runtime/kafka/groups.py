@@ -84,16 +84,16 @@ class GroupDistance:
             self._found: list[TopicPartition] = [tp for found in self._partitions.values() for tp in found]
             self._starts = self._client.beginning_offsets(self._found)
 
-    def records(self) -> int:
-        """Records that the group which is furthest behind has still to read and commit. Raises `Unavailable`."""
+    def records(self) -> dict[str, int]:
+        """Records that each group has still to read and commit. Raises `Unavailable`."""
         with asking("asking how far a group is"):
             ends = self._client.end_offsets(self._found)  # before the commits: what comes in between is not ahead
             committed = self._admin.list_group_offsets(self._groups)
-        behind = 0
+        behind = {}
         for group in self._groups:
             at = committed.get(group, {})
             read = ((tp, max(self._starts[tp], _offset(at.get(tp)))) for tp in self._partitions[group])
-            behind = max(behind, sum(max(0, ends[tp] - offset) for tp, offset in read))
+            behind[group] = sum(max(0, ends[tp] - offset) for tp, offset in read)
         return behind
 
     def close(self) -> None:
