@@ -56,7 +56,7 @@ def services_reading(kafka: str) -> Iterator[None]:
     stop, ready = threading.Event(), threading.Event()
 
     def follow() -> None:
-        members = [GroupConsumer(kafka, group, [topic], member=None) for group, topic in READERS["leads"]]
+        members = [GroupConsumer(kafka, one.group, [one.topic], member=None) for one in READERS["leads"]]
         read: list[dict[tuple[str, int], int]] = [{} for _ in members]
         while not stop.is_set():
             for member, offsets in zip(members, read, strict=True):
