@@ -12,7 +12,7 @@ from services.runtime.errors import Unavailable
 from services.runtime.transport import Message, Producer
 
 T = TypeVar("T")
-AHEAD, AHEAD_S, LEAST_AHEAD = 300, 0.2, 200
+AHEAD, AHEAD_S, LEAST_AHEAD = 300, 0.2, 120
 """How far ahead of the services that judge its records an import may be: in records, in seconds, and at least."""
 
 
