@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from services.cli.benches.chain import chain
 from services.cli.benches.intake import batch, intake
 from services.cli.benches.latency import burst, latency
+from services.cli.benches.lists import lists
 
 
 def main(quick: bool) -> None:
@@ -26,7 +27,8 @@ def main(quick: bool) -> None:
         "latency": lambda: latency(50, 10 if quick else 60),
         "burst": lambda: burst(1_000 if quick else 10_000),
         "intake": lambda: intake(5 if quick else 20),
-        "batch": lambda: batch(5 if quick else 20),
+        "batch": lambda: batch(5 if quick else 20, workers=2, size=1000, connections=4, sdk=True),
+        "import": lambda: lists(2_000 if quick else 100_000, 50),
     }
     for name, measure in runs.items():
         load = os.getloadavg()[0]

@@ -39,8 +39,8 @@ def lists(rows: int, per_second: int) -> dict[str, object]:
         warm_up(here, url, key)
         file = _written(here.home / "people.csv", rows)
         before, began = here.cpu(), time.time()
-        importing = _importing(here, file)
-        posted, peak = _post_until_done(importing, url, key, per_second)
+        process = importing(here, file)
+        posted, peak = _post_until_done(process, url, key, per_second)
         took = until_assigned(here, "live", posted)
         last = _last_qualified(here, rows)
         after = here.cpu()
@@ -67,25 +67,26 @@ def _written(file: Path, rows: int) -> Path:
     return file
 
 
-def _importing(here: Stand, file: Path) -> subprocess.Popen[bytes]:
+def importing(here: Stand, file: Path) -> subprocess.Popen[bytes]:
+    """Start `caudal import` of a file into this stand; what it says stands in `import.log`."""
     env = os.environ | {"CAUDAL_KAFKA": here.parts.kafka, "CAUDAL_POSTGRES": here.parts.postgres}
     argv = [sys.executable, "-m", "services.cli", "import", str(file), "--source", "fair", "--yes"]
     with (here.home / "import.log").open("wb") as out:
         return subprocess.Popen(argv, env=env, stdout=out, stderr=out, stdin=subprocess.DEVNULL)  # our own command
 
 
-def _post_until_done(importing: subprocess.Popen[bytes], url: str, key: str, per_second: int) -> tuple[int, int]:
+def _post_until_done(process: subprocess.Popen[bytes], url: str, key: str, per_second: int) -> tuple[int, int]:
     """Leads posted until the import has ended, and its largest memory in bytes."""
     began, posted, peak = time.monotonic(), 0, 0
-    while importing.poll() is None:
+    while process.poll() is None:
         post(url, body("live", posted), key)
         posted += 1
         if posted % 10 == 0:
             with suppress(psutil.Error):
-                peak = max(peak, psutil.Process(importing.pid).memory_info().rss)
+                peak = max(peak, psutil.Process(process.pid).memory_info().rss)
         time.sleep(max(0.0, began + posted / per_second - time.monotonic()))
-    if importing.returncode:
-        raise EmbeddedError(f"caudal import ended with exit code {importing.returncode}")
+    if process.returncode:
+        raise EmbeddedError(f"caudal import ended with exit code {process.returncode}")
     return posted, peak
 
 
