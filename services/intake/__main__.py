@@ -61,7 +61,7 @@ def main() -> None:
 def serve(settings: IntakeSettings) -> None:
     """One server process: listens, answers, and on SIGTERM finishes what it has begun."""
     logs.configure("intake", settings.log_level)
-    sys.setswitchinterval(0.001)  # the producer's thread carries our answers: it must get its turn quickly
+    sys.setswitchinterval(0.001)  # bodies are unpacked beside the loop: it must get its turn back quickly
     gc.freeze()  # what is imported stays: let the collector never walk over it again
     gc.set_threshold(50_000)
     listener = _listen(settings.intake_host, settings.intake_port)

@@ -54,9 +54,9 @@ class _Request:
         if error is not None:
             self.error = self.error or name_of(error)
         if self.left == 0:
-            self.gateway.note(self.error)
             if not self.answer.done():  # whoever waited may have left
                 self._tell()
+            self.gateway.note(self.error)  # last: a log that cannot be written must cost nobody the answer
 
     def _tell(self) -> None:
         if self.error is None:
@@ -120,9 +120,9 @@ class KafkaGateway:
             self._broken_until = None
             log.info("gateway.recovered")
         elif error is not None:
-            if self._broken_until is None:
+            news, self._broken_until = self._broken_until is None, time.monotonic() + _PROBE_EVERY_S
+            if news:
                 log.warning("gateway.broken", error=error)
-            self._broken_until = time.monotonic() + _PROBE_EVERY_S
 
     def _admit(self, records: int) -> None:
         if not self._open:
@@ -143,8 +143,10 @@ class KafkaGateway:
 
     def _look(self) -> None:
         """Hear what became of the records, and go on at the pace that suits."""
-        self._client.poll(0)
-        self._look_in(_LOOK_S if self.in_flight else _LOOK_IDLE_S)
+        try:
+            self._client.poll(0)
+        finally:  # whatever was raised while hearing: without the next look nobody would be answered any more
+            self._look_in(_LOOK_S if self.in_flight else _LOOK_IDLE_S)
 
     def _await_topics(self) -> None:
         while not self._closing.is_set() and not self._open:

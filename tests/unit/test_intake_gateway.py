@@ -36,10 +36,12 @@ class Client:
         self.taken = [one for one in self.taken if one[0] != value]
 
     def poll(self, _timeout: float) -> int:
-        outcomes, self.outcomes = self.outcomes, []
-        for hear, error in outcomes:
+        told = 0
+        while self.outcomes:  # what one hearer raises ends the poll; the rest is told by the next
+            hear, error = self.outcomes.pop(0)
             hear(error, None)
-        return len(outcomes)
+            told += 1
+        return told
 
 
 class Clock:
@@ -189,6 +191,33 @@ def test_who_has_left_keeps_nobody_from_an_answer(client: Client) -> None:
         client.end(b"b")
         await here
         assert door.in_flight == 0
+
+    played(scene)
+
+
+class FullDisk:
+    """A log that cannot be written."""
+
+    def warning(self, *_: object, **__: object) -> None:
+        raise OSError("no space left on device")
+
+    info = warning
+
+
+def test_a_log_that_cannot_be_written_keeps_nobody_from_an_answer(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "log", FullDisk())
+
+    async def scene() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        door = gateway()
+        lost, taken = await posted(door, b"a"), await posted(door, b"b")
+        client.end(b"a", LOST)
+        client.end(b"b")
+        results = await asyncio.wait_for(asyncio.gather(lost, taken, return_exceptions=True), 2)
+        assert (str(results[0]), results[1]) == ("Kafka did not acknowledge: _MSG_TIMED_OUT", None)
+        assert door.ready
 
     played(scene)
 
