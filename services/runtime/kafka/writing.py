@@ -30,6 +30,7 @@ def open_producer(
         "delivery.timeout.ms": delivery_ms, "request.timeout.ms": request_ms, "linger.ms": linger_ms,
         "batch.size": BATCH_BYTES, "message.max.bytes": 2 * MAX_DEAD_LETTER_BYTES,
         "partitioner": "consistent",  # CRC32 of the key
+        "allow.auto.create.topics": False,  # a topic made by a broker would have its partitions and retention, not ours
         "reconnect.backoff.max.ms": RECONNECT_MS, "socket.nagle.disable": True,
         "log_level": 0,  # it would write to standard error by itself; what fails is told with each record
     })  # fmt: skip
