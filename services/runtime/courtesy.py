@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, cast
 
 import psutil
 
@@ -14,15 +13,13 @@ RESTS = 5.0
 LONGEST_S = 1.0
 
 
-class Times(Protocol):
-    """How the processors' time was spent since the last look, in per cent."""
+def idle_since() -> float:
+    """Per cent of the time of all processors of this machine that nobody used since this thread's last call.
 
-    idle: float
-
-
-def spent_since() -> Times:
-    """All processors of this machine since the last call."""
-    return cast(Times, psutil.cpu_times_percent(None))
+    All of it where nothing is known: at a thread's first call, and before the system's clock has ticked again.
+    """
+    spent = psutil.cpu_times_percent(None)
+    return spent.idle if any(spent) else 100.0
 
 
 @dataclass(slots=True)
@@ -30,12 +27,12 @@ class Courtesy:
     """Rests after each batch while the processors are busy.
 
     So in a rush, or beside an import, leads are qualified and assigned first and counted later. A sixth of the time is
-    worked in any case, so that nobody falls behind for ever. A service with a machine of its own never rests: one
-    worker keeps only one processor busy.
+    worked in any case. A service with a machine of its own never rests if that has two processors: one worker keeps
+    only one of them busy.
     """
 
-    spent: Callable[[], Times] = spent_since
+    idle: Callable[[], float] = idle_since
 
     def rest_s(self, worked_s: float) -> float:
         """How long to rest after a batch that took so long, in seconds."""
-        return min(LONGEST_S, worked_s * RESTS) if self.spent().idle < BUSY_BELOW else 0.0
+        return min(LONGEST_S, worked_s * RESTS) if self.idle() < BUSY_BELOW else 0.0

@@ -1,11 +1,11 @@
 """How long a patient service rests after a batch."""
 
 import time
-from types import SimpleNamespace
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from services.runtime.courtesy import BUSY_BELOW, LONGEST_S, Courtesy, spent_since
+from services.runtime.courtesy import BUSY_BELOW, LONGEST_S, Courtesy, idle_since
 
 
 @pytest.mark.parametrize(
@@ -21,10 +21,16 @@ from services.runtime.courtesy import BUSY_BELOW, LONGEST_S, Courtesy, spent_sin
 def test_it_rests_only_while_the_processors_are_busy_and_never_long(
     idle: float, worked_s: float, rest_s: float
 ) -> None:
-    assert Courtesy(lambda: SimpleNamespace(idle=idle)).rest_s(worked_s) == rest_s
+    assert Courtesy(lambda: idle).rest_s(worked_s) == rest_s
 
 
 def test_the_share_that_was_idle_is_read_from_this_machine() -> None:
-    spent_since()
+    idle_since()
     time.sleep(0.05)
-    assert 0.0 <= spent_since().idle <= 100.0
+    assert 0.0 <= idle_since() <= 100.0
+
+
+def test_a_worker_that_has_not_looked_before_does_not_rest() -> None:
+    """Nothing is known yet, which psutil tells as no time spent on anything, idling either."""
+    with ThreadPoolExecutor(1) as fresh:
+        assert fresh.submit(Courtesy().rest_s, 0.1).result() == 0.0
