@@ -99,6 +99,8 @@ class KafkaGateway:
 
     async def publish(self, messages: Sequence[Message]) -> None:
         """See `Gateway`."""
+        if not messages:
+            return
         self._admit(len(messages))
         request = _Request(self, asyncio.get_running_loop().create_future(), len(messages))
         produce = self._client.produce

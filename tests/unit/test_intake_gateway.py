@@ -117,6 +117,10 @@ def test_an_answer_waits_for_the_last_record_of_its_request(client: Client) -> N
     played(scene)
 
 
+def test_a_request_without_records_waits_for_nothing(client: Client) -> None:
+    played(lambda: gateway().publish([]))
+
+
 def test_one_lost_record_fails_its_own_request_and_no_other(client: Client) -> None:
     async def scene() -> None:
         door = gateway()
