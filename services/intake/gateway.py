@@ -18,10 +18,8 @@ from services.runtime.transport import Message
 
 log = structlog.get_logger()
 _PROBE_EVERY_S = 1.0
-_REQUEST_MS, _DELIVERY_MS = (
-    3000,
-    3500,
-)  # the client looks at its clock once a second, and common senders give up after 5
+_REQUEST_MS = 3000
+_DELIVERY_MS = 3500  # the client looks at its clock once a second, and common senders give up after 5 s
 _TOGETHER_MS = 2  # the first record waits so long for company: fewer, larger requests
 _LOOK_S = 0.001  # how often acknowledgements are looked for
 _LOOK_IDLE_S = 1.0  # when none is awaited: the client keeps each of its complaints until it is asked
@@ -32,7 +30,7 @@ class Gateway(Protocol):
 
     @property
     def ready(self) -> bool:
-        """Whether the broker took the last records."""
+        """Whether the broker took the last records, or may take the next."""
 
     async def publish(self, messages: Sequence[Message]) -> None:
         """Return once all are acknowledged; raises `Unavailable` when any may not be."""
@@ -94,8 +92,9 @@ class KafkaGateway:
 
     @property
     def ready(self) -> bool:
-        """See `Gateway`."""
-        return self._open and self._broken_until is None
+        """See `Gateway`. After a failure again once the next post may find out: else none might be let through."""
+        broken = self._broken_until
+        return self._open and (broken is None or (not self.in_flight and time.monotonic() >= broken))
 
     async def publish(self, messages: Sequence[Message]) -> None:
         """See `Gateway`."""

@@ -172,6 +172,27 @@ def test_after_a_failure_one_request_a_second_finds_out_and_the_others_are_refus
     played(scene)
 
 
+def test_it_calls_itself_ready_again_when_the_next_post_may_find_out(client: Client, clock: Clock) -> None:
+    """Behind a balancer that asks `/readyz` no post would ever come, and none would ever find out."""
+
+    async def scene() -> None:
+        door = gateway()
+        lost = await posted(door, b"a")
+        client.end(b"a", LOST)
+        await asyncio.gather(lost, return_exceptions=True)
+        assert not door.ready
+        clock.now += 1.1
+        assert door.ready
+        probe = await posted(door, b"b")
+        clock.now += 1.1
+        assert not door.ready, "nobody knows yet"
+        client.end(b"b")
+        await probe
+        assert door.ready
+
+    played(scene)
+
+
 def test_a_client_that_takes_only_some_records_of_a_request_fails_it_and_forgets_none(client: Client) -> None:
     async def scene() -> None:
         door = gateway()

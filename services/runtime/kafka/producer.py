@@ -43,7 +43,7 @@ class LogProducer:
         try:
             for start in range(0, len(messages), IN_FLIGHT):
                 self._publish(messages[start : start + IN_FLIGHT], may_send)
-        except Unavailable:
+        except BaseException:  # whatever it was: what is handed over must not go out with the next records
             client, self._client = self._client, None
             throw_away(client)
             raise
