@@ -307,9 +307,16 @@ def other_capacity(run: Run) -> list[Record]:
 
 
 def impossible_load(run: Run) -> list[Record]:
-    """A rep that holds leads claims to have had none."""
+    """A rep tells a load that is more than one above the one before."""
+    rep = rep_with(run, lambda owner: owner["load"] + 2 < owner["capacity"])
+    return assigned(run, rep, lambda owner: {"number": owner["number"] + 1, "load": owner["load"] + 2})
+
+
+def test_a_log_that_was_read_further_than_the_table_breaks_no_rule_of_loads(run: Run) -> None:
+    """Between the two looks a rep may have lost leads and been given another: its load is less than it held then."""
     rep = run.ask("SELECT rep_id FROM router.lead WHERE state = 'assigned' GROUP BY rep_id HAVING count(*) > 2")[0][0]
-    return assigned(run, rep, lambda owner: {"number": owner["number"] + 1, "load": 0})
+    ahead = assigned(run, rep, lambda owner: {"number": owner["number"] + 1, "load": 0})
+    assert "load_impossible" not in rules(run.examine(records=ahead))
 
 
 def stale(run: Run) -> list[Record]:

@@ -117,7 +117,8 @@ def test_a_row_with_more_cells_than_the_header_loses_none(tmp_path: Path) -> Non
     [("E-Mail", "email"), ("Correo electrónico", "email"), ("Telefonо", None),
      ("Nº de teléfono", "phone"), ("Poblacion", "city"),
      ("Company Name", "company"), ("Razón Social", "company"), ("Codigo Postal", "postcode"),
-     ("Apelidos", "family_name"),
+     ("Apelidos", "family_name"), ("Acepta recibir información", "consent"), ("Accepts Marketing", "consent"),
+     ("He leído la política de privacidad", None),
      ("Observaciones", "message"), ("Color favorito", None), ("Nombre (2)", "name"), ("Direccion de correo", "email")],
 )  # fmt: skip
 def test_headers_in_english_and_spanish_are_understood_and_strange_ones_stay_answers(

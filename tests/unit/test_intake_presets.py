@@ -547,6 +547,14 @@ def test_xml_that_is_none_is_refused_with_a_reason(body: bytes) -> None:
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_xml")
 
 
+@pytest.mark.parametrize("items", ["leads", "pedidos"])
+def test_a_bare_list_is_a_batch_however_the_source_calls_its_list(items: str) -> None:
+    desk = desk_of("generic-json", items=items)
+    body = b'[{"email": "ana@example.org"}, "no lead", {"email": "eva@example.org"}]'
+    answer = send(desk, "generic-json", body).json()
+    assert (answer["accepted"], answer["rejected"], answer["results"][1]["error"]["code"]) == (2, 1, "not_an_object")
+
+
 def test_json_in_a_field_of_a_form_is_opened() -> None:
     body = urlencode({"payload": '{"email": "a@example.org", "contact": {"city": "Vigo"}}'}).encode()
     lead = read("generic-form", body)

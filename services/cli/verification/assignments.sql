@@ -34,8 +34,9 @@ bounded AS (
   FROM given g LEFT JOIN router.lead l ON l.lead_id::text = g.lead_id AND l.rep_id = g.rep_id
   WINDOW before AS (PARTITION BY g.rep_id ORDER BY g.number)
 )
-SELECT rep_id || ' number ' || number || ': load ' || load FROM bounded
-WHERE load > number - 1 OR load < still_held OR number_before = number - 1 AND load > load_before + 1
+SELECT b.rep_id || ' number ' || b.number || ': load ' || load FROM bounded b LEFT JOIN router.rep r USING (rep_id)
+WHERE load > b.number - 1 OR load < still_held AND b.number <= r.number
+  OR number_before = b.number - 1 AND load > load_before + 1
 
 -- name: load_differs
 -- a rep's load in router's table is not the number of leads that the rep holds

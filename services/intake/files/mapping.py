@@ -44,7 +44,9 @@ _MORE = {
     "company": "nombre de la empresa;nombre empresa;compania;sociedad", "job_title": "cargo en la empresa;profesion",
     "street": "direccion postal;domicilio social", "postcode": "c p;cod postal;codigo", "city": "ciudad de residencia",
     "message": "observaciones;notas;texto;comentarios adicionales", "product": "producto de interes;modelo de interes",
-    "consent": "acepta publicidad;acepta comunicaciones;lopd;rgpd",
+    "consent": "acepta publicidad;acepta comunicaciones;acepta comunicaciones comerciales;acepta recibir informacion;"
+    "acepta recibir publicidad;acepta recibir comunicaciones;quiere recibir informacion;autoriza publicidad;"
+    "autoriza comunicaciones;consentimiento comercial;accepts marketing;email opt in;lopd;rgpd",
     "occurred_at": "fecha de alta;fecha hora;date;fecha y hora",
     "country": "pais de residencia", "budget": "importe;presupuesto estimado", "language": "idioma preferido",
 }  # fmt: skip

@@ -27,6 +27,8 @@ def unpack(delivery: Delivery, source: Source) -> Unpacked | Problem:
         return found
     content, raw = found
     listed = at(content, source.items) if source.items else content
+    if isinstance(content, list) and not isinstance(listed, list):  # a bare list, whatever it is called elsewhere
+        listed = content
     shared = {name: value for name in source.shared if (value := at(content, name)) is not None}
     if isinstance(listed, list):
         return _batch([{**shared, **one} if isinstance(one, dict) else one for one in listed], source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from services.runtime.transport import Message
 log = structlog.get_logger()
 DELIVERY_MS = 5000
 LINGER_MS = 50  # a flush follows every hand-over and waits for none of it
+_STEP_S = 0.2
 IN_FLIGHT = 2000  # records that wait for an acknowledgement at once
 
 
@@ -62,7 +64,7 @@ class LogProducer:
                 produce(m.topic, m.value, m.key, headers=[*m.headers], on_delivery=hear)
         except FAILURES as error:
             raise Unavailable(f"Kafka took no record: {name_of(error)}") from error
-        self._client.flush(DELIVERY_MS / 1000 + 2)
+        _flush(self._client, DELIVERY_MS / 1000 + 2)
         acknowledged = outcomes.count(None)
         if acknowledged < len(messages):
             why = next(filter(None, outcomes), "no answer at all")
@@ -74,3 +76,10 @@ class LogProducer:
         if self._client:
             self._client.flush(3)
             throw_away(self._client)
+
+
+def _flush(client: Any, within_s: float) -> None:
+    """Wait until all is reported, in short steps: between them Ctrl-C is heard."""
+    deadline = time.monotonic() + within_s
+    while client.flush(_STEP_S) and time.monotonic() < deadline:
+        pass
