@@ -95,8 +95,7 @@ class Service:
     makes_known: ids that an event makes known: those that wait for one of them are decided right after it was taken in.
     for_ever: topics whose ids the inbox never forgets.
     patient: nobody waits for this service's events: it lets records gather for up to a fifth of a second, which makes
-        batches, and spares half of its work and of the broker's at a low load; and it rests while the processors are
-        busy with others.
+        batches, and spares half of its work and of the broker's at a low load.
     of_strangers: topics that may tell of somebody who never becomes known; that is no fault, so no dead letter.
     """
 

@@ -22,7 +22,6 @@ from schemas.topics import Topic
 from services.runtime import fence, gaps, halt, metrics, outbox, pending
 from services.runtime.attempts import Attempts
 from services.runtime.batch import Batches, Result, next_offsets
-from services.runtime.courtesy import Courtesy
 from services.runtime.decode import Entry
 from services.runtime.errors import CaudalError, Fenced, Unavailable
 from services.runtime.follower import BookReader, Books, follow, follow_to_end
@@ -76,7 +75,6 @@ class Worker:
     _joined: bool = False
     _rejoining_until: float = 0.0
     _lookout: Lookout = field(default_factory=Lookout)
-    _courtesy: Courtesy = field(default_factory=Courtesy)
     _dead_in_a_row: DeadInARow = field(default_factory=DeadInARow)
     _failures: int = 0
     _uncommitted: set[Partition] = field(default_factory=set)
@@ -163,10 +161,7 @@ class Worker:
         ours = self._held.keys() & self._polled.keys()
         mine = [r for r in records if (r.topic, r.partition) in ours]
         if mine:
-            started = time.monotonic()
             self._cycle([self.batches.decoder.entry(r) for r in mine])
-            if self.batches.service.patient:
-                self._stop.wait(self._courtesy.rest_s(time.monotonic() - started))
         elif not records:
             self._empty_pending()
             self._commit_offsets()

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from schemas.topics import PEOPLE_CHANGED
-from services.runtime.courtesy import Courtesy
 from services.runtime.faults import Faults
 from services.runtime.service import Service
 from services.runtime.transport import Message, Record
@@ -35,21 +34,6 @@ def test_a_batch_is_what_is_there_up_to_the_limit_in_one_transaction(rig: Rig) -
     rig.run(batch_size=10)
     assert rig.ask("SELECT count(DISTINCT xmin::text), count(*) FROM inbox") == [(3, 30)]
     assert told_once(rig)
-
-
-@pytest.mark.parametrize("patient", [True, False])
-def test_only_a_patient_service_rests_after_a_batch_while_the_processors_are_busy(rig: Rig, patient: bool) -> None:
-    rig.service = replace(rig.service, patient=patient)
-    asked: list[float] = []
-
-    def busy() -> float:
-        asked.append(time.monotonic())
-        return 0.0
-
-    rig.write(*some(30))
-    rig.run(batch_size=10, _courtesy=Courtesy(busy))
-    assert len(asked) == (3 if patient else 0)
-    assert rig.ask("SELECT count(*) FROM inbox") == [(30,)]
 
 
 def test_a_repeat_is_dropped_and_emits_nothing(rig: Rig) -> None:
