@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import structlog
 
 from services.runtime.errors import Unavailable
-from services.runtime.kafka.writing import FAILURES, name_of, open_producer, partitions
+from services.runtime.kafka.writing import FAILURES, known_topics, name_of, open_producer
 from services.runtime.transport import Message
 
 log = structlog.get_logger()
@@ -82,7 +82,6 @@ class KafkaGateway:
         self._open = False
         self._broken_until: float | None = None
         self._next: asyncio.TimerHandle | None = None
-        self._hurried = False
         self._closing = threading.Event()
         self._opener = threading.Thread(target=self._await_topics, name="gateway", daemon=True)
 
@@ -101,6 +100,7 @@ class KafkaGateway:
         if not messages:
             return
         self._admit(len(messages))
+        idle = not self.in_flight  # else the next look is near already
         request = _Request(self, asyncio.get_running_loop().create_future(), len(messages))
         produce = self._client.produce
         try:
@@ -111,7 +111,7 @@ class KafkaGateway:
             self.note(name_of(error))
             raise Unavailable(f"Kafka took no record: {name_of(error)}") from error
         finally:
-            if not self._hurried:
+            if idle:
                 self._look_in(_LOOK_S)
         await request.answer
 
@@ -139,7 +139,6 @@ class KafkaGateway:
     def _look_in(self, seconds: float) -> None:
         if self._next is not None:
             self._next.cancel()
-        self._hurried = seconds == _LOOK_S
         self._next = asyncio.get_running_loop().call_later(seconds, self._look)
 
     def _look(self) -> None:
@@ -152,7 +151,7 @@ class KafkaGateway:
     def _await_topics(self) -> None:
         while not self._closing.is_set() and not self._open:
             with suppress(Unavailable):
-                self._open = len(partitions(self._client, [*self._topics], 5.0)) == len(self._topics)
+                self._open = known_topics(self._client, 5.0).issuperset(self._topics)
             if self._open:
                 log.info("gateway.open")
             else:

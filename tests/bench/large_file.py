@@ -60,11 +60,11 @@ def tenths(memory: list[int]) -> list[int]:
     return [round(max(memory[at : at + step]) / 1e6) for at in range(0, len(memory), step)]
 
 
-def here_and_now() -> None:
+def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--megabytes", type=int, default=1000)
     print(json.dumps(measured(options.parse_args().megabytes), ensure_ascii=False, indent=1))
 
 
 if __name__ == "__main__":
-    here_and_now()
+    main()

@@ -89,6 +89,16 @@ async def posted(door: KafkaGateway, *values: bytes) -> "asyncio.Task[None]":
     return task
 
 
+async def after_a_loss(client: Client) -> KafkaGateway:
+    """A gateway that has just lost a record."""
+    door = gateway()
+    lost = await posted(door, b"a")
+    client.end(b"a", LOST)
+    await asyncio.gather(lost, return_exceptions=True)
+    assert not door.ready
+    return door
+
+
 def test_each_request_is_answered_when_its_own_records_are_acknowledged(client: Client) -> None:
     async def scene() -> None:
         door = gateway()
@@ -154,11 +164,7 @@ def test_after_a_failure_one_request_a_second_finds_out_and_the_others_are_refus
     client: Client, clock: Clock
 ) -> None:
     async def scene() -> None:
-        door = gateway()
-        lost = await posted(door, b"a")
-        client.end(b"a", LOST)
-        await asyncio.gather(lost, return_exceptions=True)
-        assert not door.ready
+        door = await after_a_loss(client)
         with pytest.raises(Unavailable, match="does not acknowledge"):
             await door.publish(records(b"b"))
         clock.now += 1.1
@@ -176,11 +182,7 @@ def test_it_calls_itself_ready_again_when_the_next_post_may_find_out(client: Cli
     """Behind a balancer that asks `/readyz` no post would ever come, and none would ever find out."""
 
     async def scene() -> None:
-        door = gateway()
-        lost = await posted(door, b"a")
-        client.end(b"a", LOST)
-        await asyncio.gather(lost, return_exceptions=True)
-        assert not door.ready
+        door = await after_a_loss(client)
         clock.now += 1.1
         assert door.ready
         probe = await posted(door, b"b")

@@ -10,14 +10,14 @@ import structlog
 
 from services.runtime.errors import Unavailable
 from services.runtime.kafka.client import REQUEST_MS
-from services.runtime.kafka.writing import FAILURES, name_of, open_producer, partitions, throw_away
+from services.runtime.kafka.writing import FAILURES, known_topics, name_of, open_producer, throw_away
 from services.runtime.transport import Message
 
 log = structlog.get_logger()
 DELIVERY_MS = 5000
 LINGER_MS = 50  # a flush follows every hand-over and waits for none of it
-_STEP_S = 0.2
 IN_FLIGHT = 2000  # records that wait for an acknowledgement at once
+_STEP_S = 0.2  # of waiting: the client hears no signal meanwhile
 
 
 class LogProducer:
@@ -36,7 +36,7 @@ class LogProducer:
             self._servers, self._client_id, delivery_ms=DELIVERY_MS, request_ms=REQUEST_MS, linger_ms=LINGER_MS,
             idempotent=True,
         )  # fmt: skip
-        partitions(client, [], REQUEST_MS / 1000)
+        known_topics(client, REQUEST_MS / 1000)
         return client
 
     def publish(self, messages: Sequence[Message], may_send: Callable[[], bool]) -> None:
@@ -74,7 +74,7 @@ class LogProducer:
     def close(self) -> None:
         """See `transport.Producer`."""
         if self._client:
-            self._client.flush(3)
+            _flush(self._client, 3)
             throw_away(self._client)
 
 

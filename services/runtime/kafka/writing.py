@@ -13,7 +13,7 @@ from schemas.topics import MAX_DEAD_LETTER_BYTES
 from services.runtime.errors import Unavailable
 from services.runtime.kafka.client import RECONNECT_MS
 
-BATCH_BYTES = 131_072
+_BATCH_BYTES = 131_072
 FAILURES = (KafkaException, BufferError)
 """What handing over a record raises: the client cannot take it, or its queue is full."""
 
@@ -28,7 +28,7 @@ def open_producer(
     return Producer({
         "bootstrap.servers": servers, "client.id": client_id, "acks": "all", "enable.idempotence": idempotent,
         "delivery.timeout.ms": delivery_ms, "request.timeout.ms": request_ms, "linger.ms": linger_ms,
-        "batch.size": BATCH_BYTES, "message.max.bytes": 2 * MAX_DEAD_LETTER_BYTES,
+        "batch.size": _BATCH_BYTES, "message.max.bytes": 2 * MAX_DEAD_LETTER_BYTES,
         "partitioner": "consistent",  # CRC32 of the key
         "allow.auto.create.topics": False,  # a topic made by a broker would have its partitions and retention, not ours
         "reconnect.backoff.max.ms": RECONNECT_MS, "socket.nagle.disable": True,
@@ -36,13 +36,13 @@ def open_producer(
     })  # fmt: skip
 
 
-def partitions(client: Producer, topics: list[str], within_s: float) -> dict[str, int]:
-    """How many partitions each of these topics has; those that are not there are left out. Raises `Unavailable`."""
+def known_topics(client: Producer, within_s: float) -> frozenset[str]:
+    """The topics that the broker has; to know them it must have answered. Raises `Unavailable`."""
     try:
         found = client.list_topics(timeout=within_s).topics
     except KafkaException as error:
         raise Unavailable(f"Kafka failed while opening the producer: {name_of(error)}") from error
-    return {topic: len(found[topic].partitions) for topic in topics if topic in found and not found[topic].error}
+    return frozenset(name for name, topic in found.items() if not topic.error)
 
 
 def name_of(error: KafkaError | BaseException) -> str:
