@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,8 +16,10 @@ from schemas import codec
 from schemas.events.event import Event
 from schemas.events.operations import RulesActivated, RulesPublished
 from schemas.topics import RULES_PUBLISHED
+from services.cli.keptkeys import with_keys
 from services.intake.keys import new_key
 from services.intake.rules import SourceRules
+from services.intake.sources.source import SourceKey
 from services.nurture.rules import NurtureRules
 from services.qualify.rules import ScoringRules
 from services.router.rules import Routing as RoutingRules
@@ -59,14 +60,11 @@ def default_body(book: str) -> str:
 
 def with_fresh_keys(body: str) -> tuple[str, dict[str, str]]:
     """The sources book with one fresh key for every HTTP source that needs one, and the keys' texts by source."""
-    keys: dict[str, str] = {}
-    model = parse_book("sources", body, SourceRules).rules
-    for name, source in model.sources.items():
-        if source.kind == "http" and not source.keys and source.signature is None:
-            keys[name], prefix, digest = new_key()
-            line = f"    keys: [{{prefix: {prefix}, sha256: {digest}}}]"
-            body = re.sub(rf"^  {re.escape(name)}:$", f"  {name}:\n{line}", body, count=1, flags=re.MULTILINE)
-    return body, keys
+    sources = parse_book("sources", body, SourceRules).rules.sources
+    closed = [name for name, one in sources.items() if one.kind == "http" and not one.keys and one.signature is None]
+    made = {name: new_key() for name in closed}
+    due = {name: (SourceKey(prefix=prefix, sha256=digest),) for name, (_, prefix, digest) in made.items()}
+    return with_keys(body, due), {name: text for name, (text, _, _) in made.items()}
 
 
 def publish(servers: str, book: str, body: str, author: str, note: str | None = None) -> str:
@@ -114,8 +112,13 @@ def active_versions(entries: Sequence[Entry]) -> dict[str, str]:
 def in_force(entries: Sequence[Entry], book: str) -> Book | None:
     """The version of a book that this history leaves active; None before the first."""
     version = active_versions(entries).get(book)
-    body = next((e.body for e in reversed(entries) if e.body and (e.book, e.version) == (book, version)), None)
+    body = text_of(entries, book, version) if version else None
     return parse_book(book, body, MODELS[book]) if body else None
+
+
+def text_of(entries: Sequence[Entry], book: str, version: str) -> str | None:
+    """The text of a version; None where it was never published."""
+    return next((e.body for e in reversed(entries) if e.body and (e.book, e.version) == (book, version)), None)
 
 
 def kafka_sources(entries: Sequence[Entry]) -> tuple[str, ...]:

@@ -45,6 +45,11 @@ def home() -> Path:
     return folder
 
 
+def is_known() -> bool:
+    """Whether anything runs here, or the environment names a cluster."""
+    return read_state(home()) is not None or configured(EmbeddedSettings, "kafka").kafka is not None
+
+
 def running() -> Installation:
     """The installation that runs here, or the cluster that the environment names; else a sentence and exit code 1."""
     folder = home()

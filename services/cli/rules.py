@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from services.cli import books
-from services.cli.installation import running
-from services.cli.keptkeys import Kept, keeping_keys
+from services.cli.installation import is_known, running
+from services.cli.keptkeys import Kept, going_back, keeping_keys
 from services.cli.tables import show, table
 from services.runtime.errors import CaudalError, RulesInvalid
-from services.runtime.rulebook import parse_book, refuse_names_twice
+from services.runtime.rulebook import book_version, parse_book, refuse_names_twice
 
 app = typer.Typer(
     no_args_is_help=True, help="Rule books: scoring, routing, nurture, sources. Example: caudal rules history"
@@ -33,9 +33,14 @@ BookName = Annotated[str | None, typer.Option("--book", help="Which book it is, 
 def check(file: File, book: BookName = None) -> None:
     """Say whether a rule book can be used; errors name file, line and remedy.
 
+    Where Caudal runs it says what publishing book `sources` would do to keys, too.
+
     Example: caudal rules check deploy/rules/scoring.yaml
     """
-    name, version, _ = _read(file, book)
+    name, version, body = _read(file, book)
+    if name == "sources" and is_known():
+        with log_reached():
+            version = book_version(name, _with_kept_keys(running().kafka, body))
     out.print(f"{file} can be used as book {name}; it would be version {version}", markup=False)
 
 
@@ -82,20 +87,30 @@ def rollback(
     version: Annotated[
         str | None, typer.Argument(help="Version to go back to; without: the one in force before.")
     ] = None,
+    old_keys: Annotated[
+        bool, typer.Option("--old-keys", help="Sources: with the keys of then, also those taken away since.")
+    ] = False,
 ) -> None:
     """Put an earlier version in force again. Nothing is rewritten: the pointer moves.
+
+    Sources have the keys in force now, not those of then, which may have leaked: that is a version of its own.
 
     Example: caudal rules rollback routing
     """
     _known(book)
     here = running()
-    activated = [e.version for e in _history(here.kafka) if e.book == book and e.what == "activated"]
+    entries = _history(here.kafka)
+    activated = [e.version for e in entries if e.book == book and e.what == "activated"]
     target = version or before(activated)
     if target is None or target not in activated:
         which = f"no version {version} that was ever in force" if version else "no version before the one in force"
         _stop(f"book {book} has {which}; `caudal rules history {book}` lists them", 1)
     with log_reached():
-        books.activate(here.kafka, book, target, getpass.getuser(), "rollback")
+        if book == "sources" and not old_keys:
+            body, note = _with_keys_of_now(entries, target), f"rollback to {target}"
+            target = books.publish(here.kafka, book, body, getpass.getuser(), note)
+        else:
+            books.activate(here.kafka, book, target, getpass.getuser(), "rollback")
     out.print(f"book {book}: version {target} is in force", markup=False)
 
 
@@ -126,14 +141,32 @@ def _with_kept_keys(kafka: str, body: str) -> str:
         kept = keeping_keys(body, before.rules) if before else Kept(body)
     except RulesInvalid as error:
         _stop(str(error), 1)
-    for names, what in (
-        (kept.keeping, "keeping their keys, of which this text says nothing"),
-        (kept.changed, "with other keys than before"),
-        (kept.closed, "with no keys any more"),
-    ):
-        if names:
-            out.print(f"{len(names)} source{'s' * (len(names) > 1)} {what}: {', '.join(names)}", markup=False)
+    _print_keys(kept.keeping, "keeping their keys, of which this text says nothing")
+    _print_keys(kept.changed, "with other keys than before")
+    _print_keys(kept.closed, "with no keys any more")
     return kept.body
+
+
+def _with_keys_of_now(entries: Sequence[books.Entry], version: str) -> str:
+    """The text of an earlier version with the keys in force; says who keeps keys, and who comes back closed."""
+    body = books.text_of(entries, "sources", version)
+    if body is None:
+        _stop(f"the text of version {version} is not known; `caudal rules publish` it from its file", 1)
+    try:
+        now = books.in_force(entries, "sources")
+        kept = going_back(body, now.rules) if now else Kept(body)
+    except RulesInvalid as error:
+        _stop(str(error), 1)
+    _print_keys(kept.keeping, f"keeping the keys in force, not those of {version}")
+    _print_keys(
+        kept.closed, "without a key now, so closed (`caudal sources key` makes one; --old-keys brings back all)"
+    )
+    return kept.body
+
+
+def _print_keys(names: Sequence[str], what: str) -> None:
+    if names:
+        out.print(f"{len(names)} source{'s' * (len(names) > 1)} {what}: {', '.join(names)}", markup=False)
 
 
 def _read(file: Path, book: str | None) -> tuple[str, str, str]:

@@ -14,11 +14,9 @@ import yaml
 from rich.console import Console
 from rich.markup import escape
 
-from deploy.embedded.settings import EmbeddedSettings
-from deploy.embedded.supervisor import read_state
 from services.cli import books, hydrating
 from services.cli.configured import configured
-from services.cli.installation import home, running, source_keys
+from services.cli.installation import home, is_known, running, source_keys
 from services.cli.ports import read_ports
 from services.cli.rules import log_reached
 from services.cli.sourcesecrets import PARTS, keep_secret, new_secret, read_secrets, secrets_file, still_due
@@ -170,7 +168,7 @@ def _sources(file: Path | None) -> Mapping[str, Source]:
 
 def _sources_where_known() -> Mapping[str, Source] | None:
     """The sources of the book in force; None where nothing runs here."""
-    if read_state(home()) is None and configured(EmbeddedSettings, "kafka").kafka is None:
+    if not is_known():
         return None
     with log_reached():
         book = books.in_force(list(books.history(running().kafka)), "sources")
