@@ -1,8 +1,11 @@
 """The page of a source tells its sender all that it needs, in its language, and no secret."""
 
+import json
 import re
+from html import unescape
 
 import pytest
+from httpx import Response
 
 from services.intake.fields import FIELDS
 from services.intake.rules import SourceRules
@@ -99,3 +102,47 @@ def test_by_contract_only_the_fields_that_are_kept_stand_there() -> None:
 def test_the_example_can_be_pasted_into_a_shell(preset: str, parts: list[str]) -> None:
     text = html(source(preset=preset), "https://x.test/in/shop", "en").replace("&#39;", "'").replace("&#34;", '"')
     assert [part for part in parts if part not in text] == []
+
+
+OWN: list[tuple[dict[str, object], list[str]]] = [
+    ({}, ["email", "name", "phone", "country", "message", "campaign", "roof_type"]),
+    ({"fields": {"rows.0.tel": "phone", "buyer.mail": "email", "name": "company"}, "required": ["city", "phone"],
+      "constants": {"country": "ES"}},
+     ["city", "rows", "buyer", "name", "message", "campaign", "roof_type"]),
+    ({"allowed": ["name", "email", "phone", "city"], "required": ["phone|email", "city"], "preset": "generic-json"},
+     ["phone", "city", "name", "email"]),
+    ({"signature": {"scheme": "body-field", "field": "auth.key"}, "allowed": ["email"]}, ["auth", "email"]),
+    ({"preset": "generic-form", "fields": {"Su correo": "email"}, "required": ["email", "postcode"]},
+     ["Su correo", "postcode", "name", "phone", "country", "message", "campaign", "roof_type"]),
+    ({"preset": "query-string", "fields": {"p.tel": "phone"}, "allowed": ["email", "phone"]}, ["email", "p.tel"]),
+    ({"preset": "zapier", "fields": {"lead__mail": "email"}, "required": list(FIELDS.keys() - {"consents", "is_test"})},
+     []),
+]  # fmt: skip
+
+
+def pasted(desk: Desk, text: str) -> tuple[Response, list[str]]:
+    """The page's example, sent as curl would; the names in it, in their order."""
+    example = unescape(re.findall(r"<pre>(.*?)</pre>", text, re.DOTALL)[-1])
+    kind = re.search(r"Content-Type: ([^']+)'", example)
+    if kind is None:
+        pairs = [line.split("=", 1) for line in re.findall(r"--data-urlencode '(.*?)'", example)]
+        given = {"params" if "--get" in example else "data": dict(pairs)}
+        return desk.call("GET" if "--get" in example else "POST", f"/in/shop/{KEY}", **given), [
+            name for name, _ in pairs
+        ]
+    body = re.findall(r"<<'END'\n(.*)\nEND", example, re.DOTALL)[0]
+    return desk.post(f"/in/shop/{KEY}", body.encode(), content_type=kind[1]), list(json.loads(body))
+
+
+@pytest.mark.parametrize(("entry", "names"), OWN)
+def test_the_example_is_what_this_very_source_takes(entry: dict[str, object], names: list[str]) -> None:
+    keys = {} if "signature" in entry else {"keys": KEYS}
+    desk = Desk({"shop": {**keys, **entry}}, {"shop": ["YOUR-SECRET"]})
+    answer, sent = pasted(desk, html(source(**entry), "https://x.test/in/shop", "en"))
+    assert answer.status_code == 200, answer.text
+    assert (sent == names) or not names
+    (lead,) = desk.leads()
+    assert lead.answers.keys() <= {"roof_type", "rows.tel"}
+    assert "YOUR-SECRET" not in str(lead)
+    assert (lead.contact.email, lead.contact.phone) in {
+        ("ana@example.org", "+34600000012"), ("ana@example.org", None)}  # fmt: skip

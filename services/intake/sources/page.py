@@ -16,7 +16,7 @@ from starlette.responses import Response
 from services.intake.body import MOST_BYTES, MOST_ITEM_BYTES, MOST_ITEMS
 from services.intake.fields import FIELDS
 from services.intake.language import language_of
-from services.intake.sources.examples import Example, example_of
+from services.intake.sources.examples import Example, example_for
 from services.intake.sources.presets import presets
 from services.intake.sources.source import Source
 
@@ -139,8 +139,7 @@ def _row(name: str, source: Source) -> Row:
 
 def _example(source: Source, url: str, say: Mapping[str, Any]) -> str:
     """A request by curl; of a product that signs its own, the body alone."""
-    example = (example_of(source.preset) if source.preset else None) or example_of("generic-json")
-    assert example is not None  # noqa: S101 - a preset of ours
+    example = example_for(source)
     if source.signature and source.signature.scheme != "body-field":
         return example.text.strip()
     lines = [f"curl '{url}{_suffix(source)}'"]
@@ -156,7 +155,7 @@ def _suffix(source: Source) -> str:
 def _sent(source: Source, example: Example, say: Mapping[str, Any]) -> Iterator[str]:
     if example.is_form:
         yield from ["--get"] if source.query else []
-        yield from (f"--data-urlencode '{line}'" for line in example.text.splitlines())
+        yield from ("--data-urlencode '{}'".format(line.replace("'", "'\\''")) for line in example.text.splitlines())
         return
     yield f"-H 'Content-Type: {example.content_type}'"
     body = example.text.strip().replace("YOUR-SECRET", say["secret_word"])
