@@ -33,6 +33,7 @@ CHARSET = re.compile(
 """The charsets of web pages; of those that Python knows beside them, some are none."""
 
 TOO_LARGE = Problem(413, "too_large", f"the body is larger than {MOST_BYTES} bytes; send fewer leads in one batch")
+EMPTY_BATCH = Problem(422, "empty_batch", "the batch is empty; send at least one item")
 ITEM_TOO_LARGE = Problem(413, "too_large", f"one item has at most {MOST_ITEM_BYTES} bytes")
 
 
@@ -138,7 +139,7 @@ def _read_items(content_type: str, body: bytes) -> Items | Problem:
 
 def _batch(contents: list[Any]) -> Items | Problem:
     if not contents:
-        return Problem(422, "empty_batch", "the batch is empty; send at least one item")
+        return EMPTY_BATCH
     if len(contents) > MOST_ITEMS:
         return Problem(413, "too_many", f"a batch has at most {MOST_ITEMS} items, this one has {len(contents)}")
     return Items(tuple(contents), tuple(map(item_text, contents)), batch=True)

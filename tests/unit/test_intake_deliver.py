@@ -141,6 +141,24 @@ def test_one_bad_item_of_a_batch_is_named_and_the_others_are_taken() -> None:
         None, "required", "not_an_object", None]  # fmt: skip
 
 
+@pytest.mark.parametrize(("entry", "content"), [
+    ({}, []), ({"items": "rows", "shared": ["utm_source"]}, {"rows": [], "utm_source": "fair"}),
+    ({"preset": "generic-json"}, {"leads": []}), ({"preset": "zapier"}, []),
+])  # fmt: skip
+def test_a_list_without_a_lead_is_refused_as_at_the_common_address(entry: dict[str, Any], content: Any) -> None:
+    desk = Desk({"shop": {"keys": KEYS, **entry}})
+    own, common = desk.post(f"/in/shop/{KEY}", content), desk.post("/v1/leads", [], x_api_key=KEY)
+    assert (own.status_code, own.json()["code"]) == (422, "empty_batch")
+    assert own.json() == common.json()
+
+
+@pytest.mark.parametrize(("preset", "content"), [("segment", {"batch": []}), ("hubspot", []), ("cloudevents", [])])
+def test_an_empty_list_of_a_protocol_that_wants_its_200_is_a_success(preset: str, content: Any) -> None:
+    desk = Desk({"shop": {"keys": KEYS, "preset": preset, "signature": None}})
+    kind = "application/cloudevents-batch+json" if preset == "cloudevents" else "application/json"
+    assert desk.post(f"/in/shop/{KEY}", content, content_type=kind).status_code == 200
+
+
 def test_constants_count_over_what_was_sent_and_defaults_only_where_nothing_was() -> None:
     described = {"constants": {"campaign": "spring"}, "defaults": {"language": "es", "country": "ES"},
                  "fields": {"a.b": "email"}, "drop": ["utm_*"]}  # fmt: skip

@@ -23,7 +23,8 @@ from services.intake.sources.source import Source
 ERRORS = (
     (400, "empty_body bad_json bad_xml bad_form bad_encoding bad_gzip too_many_fields cut_off"),
     (401, "unauthorized bad_signature stale_signature"), (405, "wrong_method"), (408, "too_slow"),
-    (413, "too_large too_many"), (422, "required not_an_object wrong_type duplicate_key empty forbidden cap_reached"),
+    (413, "too_large too_many"),
+    (422, "required not_an_object wrong_type duplicate_key empty empty_batch forbidden cap_reached"),
     (429, "too_many_requests too_many_failures"), (500, "failed"), (503, "unavailable not_configured"),
 )  # fmt: skip
 _GROUPS = {

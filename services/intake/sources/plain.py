@@ -7,7 +7,7 @@ from typing import Any
 
 from services.intake.answers import Problem
 from services.intake.arrival import TOO_MANY_KEYS, Refused, ambiguous, refused
-from services.intake.body import MOST_ITEM_BYTES, MOST_ITEMS
+from services.intake.body import EMPTY_BATCH, MOST_ITEM_BYTES, MOST_ITEMS
 from services.intake.brackets import nested
 from services.intake.parse import Ambiguous, item_text, pairs_text, too_many_keys
 from services.intake.sources.mapping import key_of, mapped
@@ -56,6 +56,8 @@ def _compared(content: dict[str, Any], source: Source) -> str | None:
 
 
 def _batch(listed: Sequence[Any], source: Source) -> Unpacked | Problem:
+    if not listed:
+        return EMPTY_BATCH
     if len(listed) > MOST_ITEMS:
         return Problem(413, "too_many", f"a batch has at most {MOST_ITEMS} items, this one has {len(listed)}")
     return Unpacked(tuple(lead(one, _text_of(one), source) for one in listed), batch=True)
