@@ -97,7 +97,7 @@ async def deliver(
     if isinstance(pairs, Problem):
         return problem_response(pairs)
     query = dict(pairs)
-    if method == "GET" and not (source.query and query):
+    if method == "HEAD" or (method == "GET" and not (source.query and query)):  # HEAD takes nothing
         return _shaken(intake, source, protocol, Delivery(where.rest, query, headers, b"", intake.now()))
     if method not in ("POST", "GET"):
         return problem_response(_WRONG_METHOD)
@@ -162,7 +162,7 @@ def _shaken(intake: Intake, source: Source, protocol: Protocol, delivery: Delive
     if not delivery.query and page.is_wanted(delivery.headers):
         return page.page(source, f"{intake.public_url}{PREFIX}{source.name}", delivery.headers)
     if protocol.handshake is None:
-        return Response(b"", 200) if not delivery.query else problem_response(_WRONG_METHOD)
+        return Response(b"", 200) if source.query or not delivery.query else problem_response(_WRONG_METHOD)
     return protocol.handshake(delivery, source, lambda part: intake.source_secrets(source.name, part))
 
 

@@ -217,8 +217,17 @@ def test_a_campaigns_result_is_on_its_topic() -> None:
 
 def test_who_looks_whether_the_address_answers_gets_200_and_other_methods_405() -> None:
     desk = Desk({"zap": {"keys": KEYS}})
-    assert desk.call("GET", "/in/zap").status_code == 200
+    assert [desk.call(method, "/in/zap").status_code for method in ("GET", "HEAD")] == [200, 200]
+    assert desk.call("HEAD", "/in/nobody").status_code == 401
     assert desk.call("PUT", f"/in/zap/{KEY}", content=b"{}").status_code == 405
+
+
+def test_a_look_at_an_address_that_takes_leads_by_get_takes_none() -> None:
+    desk = Desk({"shop": {"keys": KEYS, "query": True}})
+    assert desk.call("HEAD", f"/in/shop/{KEY}?email=ana%40example.org").status_code == 200
+    assert desk.leads() == []
+    assert desk.call("GET", f"/in/shop/{KEY}?email=ana%40example.org").status_code == 200
+    assert len(desk.leads()) == 1
 
 
 def test_a_source_with_a_contract_gives_only_the_fields_it_may_and_each_lead_has_its_price() -> None:
