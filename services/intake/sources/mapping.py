@@ -25,7 +25,10 @@ from services.intake.values import is_scalar, key_text
 _SINGLE = frozenset({"email", "phone"})  # of several the first; of other fields all, joined
 _OF_A_PAGE = ("channel", "campaign", "medium", "term", "content", *CLICK_IDS)
 
-_PARTS = ("fields", "pairs", "json_fields", "constants", "defaults", "drop", "lift", "consents", "underscores")
+_PARTS = (
+    "fields", "pairs", "json_fields", "constants", "defaults", "drop", "lift", "consents", "underscores",
+    "email_by_shape",
+)  # fmt: skip
 """What a source's map consists of."""
 
 
