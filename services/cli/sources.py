@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from services.cli import books, hydrating
+from services.cli.capsleft import caps_left
 from services.cli.configured import configured
 from services.cli.installation import home, is_known, running, source_keys
 from services.cli.ports import read_ports
@@ -68,6 +69,8 @@ def show(source: Name, file: BookFile = None) -> None:
     if found.preset:
         out.print(f"set-up:  {presets()[found.preset].how}", markup=False)
     out.print(f"proof:   {_proof(found)}; {_ready(found, read_secrets(secrets_file()).get(source, {}))}", markup=False)
+    for line in caps_left(running().postgres, found) if found.caps and file is None and is_known() else ():
+        out.print(f"cap:     {line}", markup=False)
     out.print(yaml.safe_dump(told, allow_unicode=True, sort_keys=False, width=110), markup=False, end="")
 
 

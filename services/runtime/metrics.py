@@ -13,6 +13,9 @@ INTAKE_REQUESTS = Counter(
 INTAKE_DURATION = Histogram(
     "caudal_intake_request_duration_seconds", "Time to answer, the broker's acknowledgement included.", ["source"],
     buckets=_STEPS, registry=REGISTRY)  # fmt: skip
+INTAKE_CAPPED = Counter(
+    "caudal_intake_capped_total", "Leads refused because a cap of their source was full, by its period.",
+    ["source", "per"], registry=REGISTRY)  # fmt: skip
 STAGE_RECORDS = Counter(
     "caudal_stage_records_total", "Records by what became of them: emitted, taken, dropped, dead, duplicate, waiting.",
     ["stage", "outcome"], registry=REGISTRY)  # fmt: skip

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg2
 import pytest
 
+from services.cli.capsleft import caps_left
 from services.intake.caps.counter import PostgresCounter
 from services.intake.caps.store import SQL, take_places
 from services.intake.caps.windows import Window, window
@@ -123,3 +124,16 @@ def test_without_a_database_one_asks_and_the_others_are_refused_at_once() -> Non
             return list(await asyncio.gather(*asks, return_exceptions=True))
 
         assert {type(answer) for answer in asyncio.run(race())} == {Unavailable}
+
+
+def test_the_command_tells_how_full_each_cap_is(database: str, counters: list[PostgresCounter]) -> None:
+    of = source(Cap(most=2, per="day"), Cap(most=1500, per="total"))
+    assert list(caps_left(database, of)) == ["nothing counted yet"]
+    assert asked(counters[0], source(Cap(most=1, per="hour"), name="other"), ["x"]) == {}
+    today = window(of.caps[0], now := datetime.now(UTC))
+    assert len(asked(counters[0], of, ["a", "b", "c"], now)) == 1
+    assert today.ends is not None
+    day = f"2 of 2 leads in this day, which ends at {today.ends.isoformat()}; full"
+    assert list(caps_left(database, of)) == [day, "2 of 1,500 leads in all"]
+    (why,) = caps_left("postgresql://127.0.0.1:1/none", of)
+    assert why.startswith("not known, PostgreSQL: ")

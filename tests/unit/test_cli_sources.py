@@ -2,20 +2,24 @@
 
 import json
 import stat
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from services.cli import hydrating
+from services.cli import books, hydrating
 from services.cli.__main__ import command_line
 from services.cli.installation import Installation
 from services.cli.ports import read_ports
 from services.intake.sources.presets import presets
 from services.intake.sources.secrets import SourceSecrets
 from services.intake.sources.source import Source
+from tests.unit.test_cli_books import SlowBroker, at
 from tests.unit.test_intake_presets import CASES
+
+__all__ = ["at"]  # a fixture
 
 EXAMPLES = Path(__file__).parents[2] / "services/intake/sources/presets/examples"
 BOOK = """
@@ -188,3 +192,16 @@ def test_a_file_of_secrets_that_cannot_be_read_is_not_written_over(
     result = sources("secret", "form", given="x")
     assert "is not the JSON that it should be" in str(result.exception)
     assert file.read_text() == content
+
+
+def test_show_tells_how_full_the_caps_are_of_the_book_in_force_only(
+    at: Callable[[SlowBroker], SlowBroker], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at(SlowBroker(refusals=0))
+    for name, value in {"HOME": str(tmp_path), "KAFKA": "b:9092", "POSTGRES": "postgresql://127.0.0.1:1/none"}.items():
+        monkeypatch.setenv(f"CAUDAL_{name}", value)
+    body = "sources:\n  shop: {caps: [{most: 2, per: day}]}\n"
+    books.publish("b:9092", "sources", body, "ana")
+    assert "cap:     not known, PostgreSQL: " in sources("show", "shop").stdout
+    (tmp_path / "sources.yaml").write_text(body)
+    assert "cap:     " not in sources("show", "shop", "--file", tmp_path / "sources.yaml").stdout

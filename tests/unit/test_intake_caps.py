@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from services.intake.caps.windows import Window, places, window
 from services.intake.sources.source import Cap, Source
+from services.runtime.metrics import REGISTRY
 from tests.unit.test_intake_deliver import KEY, KEYS, Desk
 
 NOW = datetime(2026, 3, 1, 12, 34, 56, tzinfo=UTC)
@@ -91,12 +92,17 @@ def desk(**entry: Any) -> tuple[Desk, Counted]:
     return Desk({"zap": {"keys": KEYS, **entry}}, count=count), count
 
 
+def capped(source: str, per: str) -> float:
+    return REGISTRY.get_sample_value("caudal_intake_capped_total", {"source": source, "per": per}) or 0.0
+
+
 CAPS = [{"most": 2, "per": "hour"}]
 
 
 def test_the_lead_that_finds_its_cap_full_is_told_when_it_opens_and_is_not_on_the_log() -> None:
     at_desk, count = desk(caps=CAPS)
     rows = [{"email": f"{name}@example.com"} for name in "abc"]
+    before = capped("zap", "hour")
     for path, headers in ((f"/in/zap/{KEY}", {}), ("/v1/leads", {"x_api_key": KEY})):
         answer = at_desk.post(path, rows, **headers)
         assert answer.status_code == 200
@@ -105,6 +111,7 @@ def test_the_lead_that_finds_its_cap_full_is_told_when_it_opens_and_is_not_on_th
         assert NOW.isoformat() in answer.json()["results"][1]["error"]["message"]
     assert [lead.contact.email for lead in at_desk.leads()] == ["a@example.com", "c@example.com"] * 2
     assert count.asked == [("zap", 3)] * 2
+    assert capped("zap", "hour") == before + 2
 
 
 def test_only_leads_that_are_taken_and_no_test_leads_are_counted() -> None:

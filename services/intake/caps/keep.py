@@ -11,6 +11,7 @@ from services.intake.arrival import Accepted, Refused, refused
 from services.intake.caps.counter import Counter
 from services.intake.caps.windows import Window
 from services.intake.sources.source import Source
+from services.runtime.metrics import INTAKE_CAPPED
 
 
 async def within_caps(
@@ -25,6 +26,8 @@ async def within_caps(
         return results
     leads = [result.id for result in results if isinstance(result, Accepted) and _is_lead(result)]
     full = await count(source, leads, now) if leads else {}
+    for window in full.values():
+        INTAKE_CAPPED.labels(source.name, window.per).inc()
     return [_kept(result, full) for result in results] if full else results
 
 

@@ -10,6 +10,10 @@ RETURNING window_key;
 SELECT window_key, used FROM cap_window
 WHERE source = %(source)s AND window_key = ANY(%(keys)s::text[]) ORDER BY window_key FOR UPDATE;
 
+-- name: used
+-- How many leads each window has counted.
+SELECT window_key, used FROM cap_window WHERE source = %(source)s AND window_key = ANY(%(keys)s::text[]);
+
 -- name: counted
 -- Which of these submissions have been counted before.
 SELECT submission_id FROM cap_submission

@@ -28,3 +28,10 @@ def take_places(cursor: Cursor, source: Source, ids: Sequence[str], now: datetim
     if taken:
         cursor.execute(SQL["count"], {**given, "ids": taken, "number": len(taken)})
     return refused
+
+
+def filled(cursor: Cursor, source: Source, now: datetime) -> list[tuple[Window, int]]:
+    """Each present window of the source's caps, and how many leads it has counted; nothing is locked."""
+    windows = [window(cap, now) for cap in source.caps]
+    used = dict(select(cursor, SQL["used"], {"source": source.name, "keys": [one.key for one in windows]}))
+    return [(one, used.get(one.key, 0)) for one in windows]
