@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -40,7 +41,7 @@ DAYS = ["%Y-%m-%d"]
 
 
 def hydrate() -> None:
-    """Show for each source how many of its leads wait to be read, are read, or could not be.
+    """Show for each source how many of its leads wait to be read, are read, or could not be, and why.
 
     Example: caudal sources hydrate
     """
@@ -49,13 +50,15 @@ def hydrate() -> None:
     if not shares:
         typer.echo("no source has told a lead by its id only yet")
         return
-    listed = table("source", *STATES, "oldest", "why parked")
+    listed = table("source", *STATES, "oldest", "why")
     for source in sorted({share.source for share in shares}):
         own = [share for share in shares if share.source == source]
-        counts = {share.state: share.leads for share in own}
+        counts = Counter[str]()
+        for share in own:
+            counts[share.state] += share.leads
         oldest = min((share.oldest for share in own if share.oldest), default=None)
-        why = next((share.why for share in own if share.why), "")
-        numbers = [f"{counts.get(state, 0):,}" for state in STATES]
+        why = "; ".join(f"{share.leads:,} {share.state}: {share.why}" for share in own if share.why)
+        numbers = [f"{counts[state]:,}" for state in STATES]
         listed.add_row(source, *numbers, f"{oldest:%Y-%m-%d %H:%M:%S} UTC" if oldest else "", why)
     show(listed)
 

@@ -14,9 +14,9 @@ from schemas.identity import address_hash
 from schemas.topics import LEADS_NOTIFIED, LEADS_RECEIVED
 from services.intake.arrival import Accepted, Arrival
 from services.intake.hydrate.answer import Answer, Denied, Down, Failed, Found, Gone, Limited, NotFound, NotTried
-from services.intake.hydrate.decide import Conclusion, conclude, on_notice
+from services.intake.hydrate.decide import Conclusion, conclude, on_notice, read_answer
 from services.intake.hydrate.pace import Pace, budget, spent, wait
-from services.intake.hydrate.queue import Job, Notice, Origin, Queue
+from services.intake.hydrate.queue import Notice, Origin, Queue
 from services.intake.notices import read_notice, submission_id
 from services.intake.sources.source import Hydrate, Source
 from services.intake.submission import lead_of
@@ -57,10 +57,11 @@ def pending() -> Notice:
 
 
 def answered(
-    answer: Answer, row: Notice | None = None, state: Origin = WELL, now: datetime = NOW, token: str = "t"
+    answer: Answer, row: Notice | None = None, state: Origin = WELL, now: datetime = NOW, source: Source = META
 ) -> Conclusion:
     row = row or pending()
-    return conclude(row, state, Job(row, META, "token", 0.0), answer, PACE, now, SECRET, token)
+    said = read_answer(source, row.notice_id, answer, now, SECRET) if isinstance(answer, Found) else answer
+    return conclude(row, state, said, PACE, now, SECRET, "t")
 
 
 def types(events: tuple[Outgoing, ...]) -> list[str]:
@@ -122,10 +123,7 @@ def test_a_lead_without_an_address_is_forgotten_by_the_hash_of_its_submission() 
 
 def test_a_lead_that_is_none_is_a_dead_letter_with_its_notice_inside() -> None:
     source = META.model_copy(update={"required": ("email",)})
-    row = pending()
-    concluded = conclude(
-        row, WELL, Job(row, source, "token", 0.0), Found({"city": "Elx"}, "{}"), PACE, NOW, SECRET, "t"
-    )
+    concluded = answered(Found({"city": "Elx"}, "{}"), source=source)
     (event,) = concluded.events
     letter = DeadLetter.model_validate_json(event.value or "")
     assert (letter.reason, letter.topic, letter.partition, letter.offset) == ("required", LEADS_NOTIFIED.name, 2, 41)
@@ -229,7 +227,6 @@ def test_a_source_is_asked_no_more_often_than_its_budget_allows() -> None:
 
 def test_a_sources_map_counts_for_its_leads_too() -> None:
     source = META.model_copy(update={"fields": {"disclaimer.news": "consent"}, "constants": {"product": "heat pump"}})
-    row, found = pending(), Found({"email": "ana@example.com", "disclaimer.news": "1"}, "{}")
-    concluded = conclude(row, WELL, Job(row, source, "token", 0.0), found, PACE, NOW, SECRET, "t")
+    concluded = answered(Found({"email": "ana@example.com", "disclaimer.news": "1"}, "{}"), source=source)
     assert types(concluded.events) == ["lead.received", "consent.given"]
     assert lead_of(concluded.events[0]).product == "heat pump"

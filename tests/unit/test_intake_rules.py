@@ -76,9 +76,10 @@ def test_a_mistake_of_the_whole_book_names_the_sources_and_does_not_print_it() -
 
 
 @pytest.mark.parametrize("preset", ["meta", "linkedin", "hubspot"])
-def test_caps_that_nothing_would_count_are_refused_with_a_sentence(preset: str) -> None:
-    with pytest.raises(ValueError, match="a source with `hydrate` has no `caps`"):
-        SourceRules.model_validate({"sources": {"ads": {"preset": preset, "caps": [{"most": 5, "per": "day"}]}}})
+def test_a_source_that_tells_ids_only_may_have_caps(preset: str) -> None:
+    book = SourceRules.model_validate({"sources": {"ads": {"preset": preset, "caps": [{"most": 5, "per": "day"}]}}})
+    assert book.sources["ads"].hydrate
+    assert [cap.most for cap in book.sources["ads"].caps] == [5]
 
 
 def test_one_prefix_cannot_open_two_sources() -> None:

@@ -22,10 +22,21 @@ async def within_caps(
     A place is taken before the lead is published: where that fails, its retry has the same id and keeps the place.
     Test leads and what is no lead take none.
     """
+    leads = capped(source, results)
+    return kept(source, results, await count(source, leads, now)) if leads else results
+
+
+def capped(source: Source, results: Sequence[Accepted | Refused]) -> list[str]:
+    """Ids of the leads that need a place in the windows of their source's caps; none where it has no caps."""
     if not source.caps:
-        return results
-    leads = [result.id for result in results if isinstance(result, Accepted) and _is_lead(result)]
-    full = await count(source, leads, now) if leads else {}
+        return []
+    return [result.id for result in results if isinstance(result, Accepted) and _is_lead(result)]
+
+
+def kept(
+    source: Source, results: Sequence[Accepted | Refused], full: Mapping[str, Window]
+) -> Sequence[Accepted | Refused]:
+    """The results, with a refusal in place of each lead whose window is full."""
     for window in full.values():
         INTAKE_CAPPED.labels(source.name, window.per).inc()
     return [_kept(result, full) for result in results] if full else results

@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 
 from schemas.events.leads import LeadNotified, LeadReceived
 from schemas.identity import address_hash
-from services.intake.arrival import Accepted, Arrival
+from services.intake.arrival import Accepted, Arrival, Refused
 from services.intake.hydrate import tell
-from services.intake.hydrate.answer import Answer, Denied, Down, Failed, Found, Gone, Limited, NotFound, NotTried
+from services.intake.hydrate.answer import Denied, Down, Failed, Found, Gone, Limited, NotFound, NotTried, Problem
 from services.intake.hydrate.pace import Pace, wait
-from services.intake.hydrate.queue import Job, Notice, Origin, Queue
+from services.intake.hydrate.queue import Notice, Origin, Queue
 from services.intake.sources.mapping import by_map
+from services.intake.sources.source import Source
 from services.intake.submission import lead_of, read_lead
 from services.runtime.verdict import Context, Drop, Emit, Incoming, Outgoing, Verdict
 
@@ -46,10 +47,20 @@ def on_notice(event: Incoming, queue: Queue, context: Context) -> Verdict:
     return Emit()
 
 
+def read_answer(source: Source, notice_id: str, found: Found, now: datetime, secret: str) -> Accepted | Refused:
+    """The lead that was found, under the id that its notice gave it; or why it is none."""
+    source = source.model_copy(update={"id_field": None})
+    return read_lead(Arrival(source, by_map(found.content, source), found.raw, notice_id, now, now, secret))
+
+
 def conclude(
-    row: Notice, state: Origin, job: Job, answer: Answer, pace: Pace, now: datetime, secret: str, token: str | None
-) -> Conclusion:
-    """What follows from an answer. `row` and `state` as they are now, locked; `token`: digest of the one used."""
+    row: Notice, state: Origin, answer: Accepted | Refused | Problem | Gone | NotTried, pace: Pace, now: datetime,
+    secret: str, token: str | None,
+) -> Conclusion:  # fmt: skip
+    """What follows from an answer; one that was found as it was read.
+
+    `row` and `state` as they are now, locked; `token`: digest of the one used.
+    """
     match answer:
         case NotTried():
             return Conclusion(replace(row, act_at=now), state)
@@ -65,27 +76,17 @@ def conclude(
             return _again(row, state, "failed", detail, pace, now)
     state, cleared = _working(row, state, now)
     match answer:
-        case Found():
-            done, events = _read(row, job, answer, now, secret)
+        case Accepted(_, events):
+            done = replace(_ended(row, "done"), addresses=" ".join(_addresses(lead_of(events[0]), secret)))
             return Conclusion(done, state, (*cleared, *events))
+        case Refused(faults):
+            dead, letters = _dead(row, faults[0].code, "; ".join(fault.message for fault in faults), now)
+            return Conclusion(dead, state, (*cleared, *letters))
         case Gone():
             return Conclusion(_ended(row, "gone"), state, cleared)
         case NotFound(detail):
             later = _again(row, state, "not_found", detail, pace, now)
             return replace(later, events=(*cleared, *later.events))
-
-
-def _read(row: Notice, job: Job, found: Found, now: datetime, secret: str) -> tuple[Notice, Sequence[Outgoing]]:
-    """The lead goes on, under the id that its notice gave it; or it is none, and a person must look."""
-    assert job.source is not None, "without its source nothing is asked"  # noqa: S101  # narrows the type
-    source = job.source.model_copy(update={"id_field": None})
-    content = by_map(found.content, source)
-    result = read_lead(Arrival(source, content, found.raw, row.notice_id, now, now, secret))
-    if not isinstance(result, Accepted):
-        fault = result.faults[0]
-        return _dead(row, fault.code, "; ".join(f.message for f in result.faults), now)
-    lead = lead_of(result.events[0])
-    return replace(_ended(row, "done"), addresses=" ".join(_addresses(lead, secret))), result.events
 
 
 def _addresses(lead: LeadReceived, secret: str) -> list[str]:

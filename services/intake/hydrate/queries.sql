@@ -63,10 +63,14 @@ SELECT s.source, count(n.act_at), min(n.notified_at) FROM hydrate_source s
 LEFT JOIN notice n ON n.source = s.source AND n.act_at IS NOT NULL GROUP BY 1;
 
 -- name: overview
--- How many leads of each source are in each state; those that wait for a parked source count as parked.
-SELECT n.source, CASE WHEN n.act_at IS NOT NULL AND s.parked_at IS NOT NULL THEN 'parked' ELSE n.state END AS state,
-    count(*), min(n.notified_at) FILTER (WHERE n.act_at IS NOT NULL), min(s.parked_why)
-FROM notice n JOIN hydrate_source s USING (source) GROUP BY 1, 2;
+-- How many leads of each source are in each state, and why; those that wait for a parked source count as parked.
+SELECT n.source, i.state, count(*), min(n.notified_at) FILTER (WHERE n.act_at IS NOT NULL),
+    min(CASE i.state WHEN 'parked' THEN s.parked_at WHEN 'retrying' THEN n.failing_since END), i.why
+FROM notice n JOIN hydrate_source s USING (source), LATERAL (SELECT
+    CASE WHEN n.act_at IS NOT NULL AND s.parked_at IS NOT NULL THEN 'parked' ELSE n.state END,
+    CASE WHEN n.act_at IS NOT NULL AND s.parked_at IS NOT NULL THEN s.parked_why
+        WHEN n.state IN ('dead', 'retrying') THEN n.problem END) AS i (state, why)
+GROUP BY n.source, i.state, i.why ORDER BY n.source, i.state, i.why;
 
 -- name: retry
 -- Let the leads of a source in again that were given up.

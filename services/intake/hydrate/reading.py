@@ -11,9 +11,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
+from services.intake.arrival import Accepted, Refused
+from services.intake.caps.keep import capped, kept
+from services.intake.caps.store import take_places
 from services.intake.hydrate import apis, store
-from services.intake.hydrate.answer import Answer, Denied, Down, Get, Limited, NotTried
-from services.intake.hydrate.decide import conclude
+from services.intake.hydrate.answer import Answer, Denied, Down, Found, Get, Limited, NotTried
+from services.intake.hydrate.decide import conclude, read_answer
 from services.intake.hydrate.pace import Pace, budget, spent
 from services.intake.hydrate.queue import Job, Key, Origin
 from services.intake.rules import SourceRules
@@ -85,8 +88,8 @@ class Hydration:
         (row,) = store.lock(cursor, [job.row.key])
         if row.claims != job.row.claims:
             return ()
-        concluded = conclude(
-            row, state, job, answer, self.pace, context.now, self.settings.secret, _digest(job.token))  # fmt: skip
+        said = self._read(cursor, job, answer, context.now) if isinstance(answer, Found) else answer
+        concluded = conclude(row, state, said, self.pace, context.now, self.settings.secret, _digest(job.token))
         store.write(cursor, [concluded.row])
         if concluded.state != state:
             store.write_source(cursor, concluded.state)
@@ -112,6 +115,13 @@ class Hydration:
             return apis.read(self.get, api, token, notice_id, datetime.now(UTC))
         except Unavailable as error:
             return Down(str(error)[:200])
+
+    def _read(self, cursor: Cursor, job: Job, found: Found, now: datetime) -> Accepted | Refused:
+        """The lead that was found. It takes its place in its source's caps, and that is kept, only if it goes on."""
+        assert job.source is not None, "without its source nothing is asked"  # noqa: S101  # narrows the type
+        result = read_answer(job.source, job.row.notice_id, found, now, self.settings.secret)
+        leads = capped(job.source, [result])
+        return kept(job.source, [result], take_places(cursor, job.source, leads, now))[0] if leads else result
 
     def _room(self, state: Origin, api: Hydrate | None, now: datetime) -> int:
         """How many leads may be asked for now. A token that was changed is tried at once."""

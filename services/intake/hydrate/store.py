@@ -16,12 +16,16 @@ SQL = load_queries("services.intake.hydrate")
 
 
 class Share(NamedTuple):
-    """How many leads of a source are in one state; `oldest`: since when one of them waits; `why` a source is parked."""
+    """How many leads of a source are in one state for one reason.
+
+    `oldest`: when the first of those that wait was told; `since`: since when they are parked, or fail.
+    """
 
     source: str
     state: str
     leads: int
     oldest: datetime | None
+    since: datetime | None
     why: str | None
 
 
@@ -84,7 +88,7 @@ def backlog(cursor: Cursor) -> list[tuple[str, int, datetime | None]]:
 
 
 def overview(cursor: Cursor) -> list[Share]:
-    """How many leads of each source are in each state."""
+    """How many leads of each source are in each state, and why."""
     return [Share(*row) for row in select(cursor, SQL["overview"])]
 
 

@@ -211,10 +211,6 @@ class Source(Rules):
             raise ValueError(f"a source of kind {self.kind} has no keys: nothing of it comes by HTTP")
         if self.kind == "kafka" and (self.rate or self.caps):
             raise ValueError("`rate` and `caps` are for what can be told to come later: a topic cannot")
-        if self.hydrate and self.caps:
-            raise ValueError(
-                "a source with `hydrate` has no `caps`: its leads are read by their ids, and nothing counts them"
-            )
         if "outcomes" in self.accepts and not self.destination:
             raise ValueError("a source that reports outcomes needs `destination`: whose outcomes they are")
         if self.redirect_field and not self.redirect_hosts:
