@@ -7,10 +7,16 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated
 
+import psycopg2
+import psycopg2.errors
 import typer
 
 from deploy.embedded.settings import EmbeddedSettings
@@ -21,11 +27,14 @@ from services.cli.environment import wrong_settings
 from services.cli.installation import home
 from services.cli.status import short
 from services.cli.vitals import READY, Vital, ask_broker, ask_database, states, vitals
+from services.intake.hydrate import store
 from services.runtime.errors import CaudalError
 from services.runtime.kafka.reader import Reader
+from services.runtime.postgres import connect, transaction
 from services.runtime.settings import RuntimeSettings
 
 MIN_FREE_GB = 8  # so that PostgreSQL's log may grow to its full size
+IN_VAIN = timedelta(hours=1)  # so long a lead may fail to be read before that is a finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +102,11 @@ def installation(folder: Path) -> Iterator[Finding]:
     names, broker = {one.child.name for one in asked}, ask_broker(servers)
     if "kafka" not in names:
         yield Finding(f"Kafka {servers}", broker == READY, broker, "look at that broker, or correct CAUDAL_KAFKA")
+    database = ask_database(dsn)
     if "postgres" not in names:
-        away = ask_database(dsn)
-        yield Finding("PostgreSQL", away == READY, away, "look at that server, or correct CAUDAL_POSTGRES")
+        yield Finding("PostgreSQL", database == READY, database, "look at that server, or correct CAUDAL_POSTGRES")
     yield from on_the_log(servers) if broker == READY else ()
+    yield from told_by_id(dsn) if database == READY else ()
 
 
 def process(one: Vital) -> Finding:
@@ -110,6 +120,34 @@ def on_the_log(servers: str) -> Iterator[Finding]:
     yield tried("topics", lambda: missing_topics(servers), "not there", "`caudal up` creates them")
     remedy = "publish each with `caudal rules publish FILE`"
     yield tried("rule books in force", lambda: missing_books(servers), "without an active version", remedy)
+
+
+def told_by_id(dsn: str) -> Iterator[Finding]:
+    """Each source that tells its leads by id: whether they can be read from its API."""
+    try:
+        with closing(connect(dsn, "intake", "caudal-cli")) as session, transaction(session) as cursor:
+            shares = store.overview(cursor)
+    except psycopg2.errors.UndefinedTable:
+        return  # intake's worker has not run here yet
+    except psycopg2.Error as error:
+        wrong = str(error).strip().splitlines()[0]
+        yield Finding("leads told by id", False, wrong, "look at that server")
+        return
+    yield from (_hydrated(source, list(own)) for source, own in groupby(shares, lambda share: share.source))
+
+
+def _hydrated(source: str, shares: list[store.Share]) -> Finding:
+    """One source, by how many of its leads wait, and the first of those that are parked or fail for long."""
+    waiting = sum(share.leads for share in shares if share.oldest)
+    now, failing = datetime.now(UTC), [(share.since, share.state, share.why) for share in shares if share.since]
+    since, state, why = min(failing, key=itemgetter(0), default=(now, "", ""))
+    if state != "parked" and now - since < IN_VAIN:
+        return Finding(f"leads of {source}", True)
+    wrong = f"{waiting:,} wait, {state} since {since:%Y-%m-%d %H:%M} UTC ({why})"
+    remedy = f"look at its API; what is given up `caudal sources retry {source}` asks for again"
+    if state == "parked":
+        remedy = f"renew its token with `caudal sources secret {source} token`, or mend what is said"
+    return Finding(f"leads of {source}", False, wrong, remedy)
 
 
 def tried(what: str, missing: Callable[[], Iterable[str]], wrong: str, remedy: str) -> Finding:
