@@ -3,6 +3,7 @@
 What they hold is set by the test; `script` says what the next answers about a lead are before it is given as it is.
 """
 
+import hmac
 import json
 import threading
 import time
@@ -20,10 +21,11 @@ PAGE = 2
 
 @dataclass
 class Fake:
-    """What the server holds, and what it was asked."""
+    """What the server holds, and what it was asked. With an `app_secret` Graph asks for its proof."""
 
     port: int = 0
     token: str = "good"
+    app_secret: str = ""
     leads: dict[str, Any] = field(default_factory=dict)
     forms: dict[str, list[str]] = field(default_factory=dict)
     script: dict[str, list[Answer | float]] = field(default_factory=dict)
@@ -47,6 +49,8 @@ class Fake:
         given = headers.get("authorization", "").removeprefix("Bearer ") or query.get("access_token", "")
         if given != self.token:
             return refused(places)
+        if self.app_secret and query.get("appsecret_proof") != proof(self.token, self.app_secret):
+            return graph_error(100, message="(#100) Invalid appsecret_proof provided in the API argument")
         scripted = self.script.get(places[-1])
         while scripted:
             said = scripted.pop(0)
@@ -108,12 +112,19 @@ def refused(places: list[str]) -> Answer:
     return graph_error(190, 463, status=401)
 
 
+def proof(token: str, app_secret: str) -> str:
+    return hmac.new(app_secret.encode(), token.encode(), "sha256").hexdigest()
+
+
 def unreadable() -> Answer:
     return graph_error(100, 33)
 
 
-def graph_error(code: int, subcode: int = 0, *, status: int = 400, headers: dict[str, str] | None = None) -> Answer:
-    error = {"message": "(#0) said in words", "type": "OAuthException", "code": code, "fbtrace_id": "x"}
+def graph_error(
+    code: int, subcode: int = 0, *, status: int = 400, headers: dict[str, str] | None = None,
+    message: str = "(#0) said in words",
+) -> Answer:  # fmt: skip
+    error = {"message": message, "type": "OAuthException", "code": code, "fbtrace_id": "x"}
     return status, headers or {}, {"error": error | ({"error_subcode": subcode} if subcode else {})}
 
 

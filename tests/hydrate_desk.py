@@ -1,6 +1,7 @@
 """Hydrate at a desk: intake's service on a real database and a fake API, its time in the test's hands."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -59,9 +60,10 @@ class Desk:
             service, Decoder({}, frozenset()), books, lambda: {LEADS_NOTIFIED.name: 1},
             lambda: connect(self.dsn, "intake", "test"), lambda: self.now, faults or Faults())  # fmt: skip
 
-    def give(self, **tokens: str) -> None:
-        """Write the file with the sources' tokens."""
-        self.tokens.write_text(json.dumps({source: {"token": [token]} for source, token in tokens.items()}))
+    def give(self, secret: Sequence[str] = (), **tokens: str) -> None:
+        """Write the file with the sources' tokens, and the secrets of their apps."""
+        kept = {source: {"token": [token], "secret": secret} for source, token in tokens.items()}
+        self.tokens.write_text(json.dumps(kept))
 
     def tell(self, *ids: str, action: str = "created", source: str = "meta") -> list[str]:
         """One batch of notices; types of the events that follow at once."""

@@ -21,7 +21,7 @@ from services.cli.installation import Installation, running
 from services.cli.rules import log_reached
 from services.cli.sourcesecrets import secrets_file
 from services.cli.tables import show, table
-from services.intake.hydrate import store
+from services.intake.hydrate import apis, store
 from services.intake.hydrate.answer import Gone
 from services.intake.hydrate.backfill import notices, patient
 from services.intake.hydrate.http import getter
@@ -126,7 +126,8 @@ def _told(
         raise _no(f"source {source.name} has no token; keep one with `caudal sources secret {source.name} token`")
     settings = configured(IntakeSettings, "hydrate_timeout_s", "outbound_allow")
     get = getter(settings.hydrate_timeout_s, allowed(settings.outbound_allow))
-    waiting = patient(get, source.hydrate, lambda: datetime.now(UTC), _wait)
+    proving = apis.proving(get, source.hydrate, token, secrets.of(source.name))
+    waiting = patient(proving, source.hydrate, lambda: datetime.now(UTC), _wait)
     until = last + timedelta(days=1)
     return _published(here, notices(waiting, source, token, scope, first, until, datetime.now(UTC)))
 

@@ -68,6 +68,15 @@ def test_an_expired_token_is_error_190(fake: Fake) -> None:
     assert refused.value.api_error_code() == 190
 
 
+def test_metas_client_proves_its_apps_secret_as_our_fake_asks(fake: Fake) -> None:
+    fake.app_secret = "app secret"
+    FacebookAdsApi.init(access_token="good", app_secret="app secret")
+    assert Lead("1").api_get(fields=["id"])["id"] == "1"
+    FacebookAdsApi.init(access_token="good", app_secret="another")
+    with pytest.raises(FacebookRequestError, match="appsecret_proof"):
+        Lead("1").api_get(fields=["id"])
+
+
 def test_hubspots_client_reads_our_fake_contacts(fake: Fake) -> None:
     fake.leads = {own: hubspot_contact(own, f"contact{own}@example.com") for own in IDS}
     where = Configuration(host=fake.url)

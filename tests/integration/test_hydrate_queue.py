@@ -145,6 +145,24 @@ def test_an_expired_token_parks_the_source_tells_it_once_and_reads_all_when_it_i
     assert "renewed" not in str(desk.rows("SELECT * FROM hydrate_source"))
 
 
+def test_an_app_that_asks_for_the_proof_of_its_secret_gets_it_and_without_it_the_source_waits(
+    at: Open, fake: Fake
+) -> None:
+    fake.app_secret = "new"
+    desk = at()
+    desk.tell(*TEN)
+    for known in ([], ["old"], ["new", "old"]):
+        assert desk.read() == []
+        desk.give(known, meta="good")
+        desk.clocks = desk.worker()  # its file is looked at once a second
+        desk.turn(61)
+    desk.turn()
+    assert sorted(desk.read()) == TEN
+    assert "appsecret_proof" in (desk.told("alert.raised")[0].value or "")
+    assert desk.told("deadletter.recorded") == []
+    assert not any("old" in asked or "new" in asked or "good" in asked for asked in fake.asked)
+
+
 def test_a_token_that_works_again_by_itself_is_found_out_within_a_minute(at: Open, fake: Fake) -> None:
     desk = at()
     fake.always = graph_error(10)

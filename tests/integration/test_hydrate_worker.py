@@ -51,7 +51,7 @@ class Worker:
         }  # fmt: skip
 
     def give(self, token: str) -> None:
-        (self.home / "tokens.json").write_text(json.dumps({self.source: {"token": [token]}}))
+        (self.home / "tokens.json").write_text(json.dumps({self.source: {"token": [token], "secret": ["app"]}}))
 
     @contextmanager
     def running(self, fault: str = "") -> Iterator[subprocess.Popen[bytes]]:
@@ -143,7 +143,7 @@ def test_deletions_dead_ones_and_a_backfill_end_as_they_must(
     for name, value in worker.env.items():
         monkeypatch.setenv(name, value)
     fake.leads["9"]["field_data"] = [{"name": "city", "values": ["Elx"]}]
-    fake.forms = {"1616": IDS[:12]}
+    fake.forms, fake.app_secret = {"1616": IDS[:12]}, "app"
     worker.tell("2", action="deleted")
     with worker.running():
         worker.tell("1", "2", "9")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from services.intake.hydrate import graph, hubspot, linkedin
@@ -16,6 +16,11 @@ _LISTED = {"meta": graph.listed, "linkedin": linkedin.listed, "hubspot": hubspot
 def base_url(api: Hydrate) -> str:
     """Where the API is, without a slash at the end."""
     return (api.url or _URLS[api.api]).rstrip("/")
+
+
+def proving(get: Get, api: Hydrate, token: str, secrets: Sequence[str]) -> Get:
+    """The same, proving to Meta that we have the secret of the token's app. `secrets`: the newest first, or none."""
+    return graph.proving(get, token, secrets[0]) if api.api == "meta" and secrets else get
 
 
 def read(get: Get, api: Hydrate, token: str, notice_id: str, now: datetime) -> Answer:

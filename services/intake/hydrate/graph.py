@@ -1,10 +1,12 @@
 """Meta's Graph API: a lead by its `leadgen_id`, and a form's leads in bulk.
 
-The token goes in a header, never in the URL. Codes of errors as in Meta's documents; most come with status 400.
+The token goes in a header, never in the URL. Codes of errors as in Meta's documents; most come with status 400. An app
+may ask for a proof that whoever has the token has its secret, too: `appsecret_proof`, which is the same for all calls.
 """
 
 from __future__ import annotations
 
+import hmac
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -43,6 +45,12 @@ _RATE = frozenset({4, 17, 32, 613, *range(80000, 80015)})
 _THEIRS = frozenset({1, 2})
 _USAGE = "x-business-use-case-usage"
 _TEST = "<test lead:"
+
+
+def proving(get: Get, token: str, app_secret: str) -> Get:
+    """The same, with the proof that Meta's documents describe: HMAC-SHA256 of the token, keyed by the app's secret."""
+    proof = hmac.new(app_secret.encode(), token.encode(), "sha256").hexdigest()
+    return lambda url, headers: get(f"{url}&appsecret_proof={proof}", headers)
 
 
 def read(get: Get, base: str, token: str, notice_id: str, now: datetime) -> Answer:
@@ -125,6 +133,8 @@ def problem(reply: Reply, now: datetime) -> Problem | Gone | None:
     detail = f"Graph error {code}" + (f", subcode {subcode}" if subcode else "")
     if code in _TOKEN or code in _PERMISSION:
         return Denied(detail)
+    if code == 100 and "appsecret_proof" in str(error.get("message")):
+        return Denied(f"{detail}: appsecret_proof; the source's `secret` must be that of the token's app")
     if code in _RATE or reply.status == 429:
         said = by_status(reply, now)
         after = said.after_s if isinstance(said, Limited) else None

@@ -77,7 +77,7 @@ class Hydration:
         late = time.monotonic() + self.settings.hydrate_timeout_s > job.ours_until
         if late or self.silent.get(source) == context.now:
             return NotTried()
-        answer = self._ask(job.source.hydrate, job.token, job.row.notice_id)
+        answer = self._ask(source, job.source.hydrate, job.token, job.row.notice_id)
         if isinstance(answer, Denied | Limited | Down):
             self.silent[source] = context.now
         return answer
@@ -110,9 +110,10 @@ class Hydration:
             metrics.HYDRATE_OLDEST.labels(source).set(age)
         return ()
 
-    def _ask(self, api: Hydrate, token: str, notice_id: str) -> Answer:
+    def _ask(self, source: str, api: Hydrate, token: str, notice_id: str) -> Answer:
+        get = apis.proving(self.get, api, token, self.secrets.of(source))
         try:
-            return apis.read(self.get, api, token, notice_id, datetime.now(UTC))
+            return apis.read(get, api, token, notice_id, datetime.now(UTC))
         except Unavailable as error:
             return Down(str(error)[:200])
 
