@@ -21,7 +21,7 @@ class Arrival:
     """One item from one source. `raw` is its text as sent; `key` names it where the sender gave it a name beside it.
 
     `compared` is what must be the same when the item comes again, where that is not the whole of `raw`; empty where
-    `key` alone says which one it is.
+    `key` alone says which one it is. `mapped`: the source's map was applied, so the fields have our names.
     """
 
     source: Source
@@ -32,6 +32,7 @@ class Arrival:
     recorded_at: datetime
     secret: str
     compared: str | None = None
+    mapped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,7 +215,7 @@ def read_item(
         return refused("", "forbidden", f"this source may not send {accepts}; it may send {', '.join(source.accepts)}")
     at = delivery.received_at
     own = item.key or key
-    return read_one(reader, Arrival(source, item.content, item.raw, own, at, at, secret, item.compared))
+    return read_one(reader, Arrival(source, item.content, item.raw, own, at, at, secret, item.compared, mapped=True))
 
 
 def _key(headers: Mapping[str, str], source: Source) -> str | None:

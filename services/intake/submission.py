@@ -33,7 +33,7 @@ def read_lead(arrival: Arrival) -> Accepted | Refused:
 
     The event is written as JSON at once, without its model: a test holds the two together.
     """
-    found = sort_fields(arrival.content, arrival.source.fields)
+    found = sort_fields(arrival.content, {} if arrival.mapped else arrival.source.fields)
     found.answers.pop(arrival.source.redirect_field or "", None)  # for the browser, not about the person
     if arrival.source.allowed:
         found = only(found, arrival.source.allowed)

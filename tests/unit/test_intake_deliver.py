@@ -102,6 +102,21 @@ def test_a_lead_of_a_preset_is_read_by_its_map_under_its_own_id() -> None:
     assert "s3cr3t" not in lead.model_dump_json()
 
 
+def test_a_map_that_gives_one_of_our_names_to_another_field_is_applied_once() -> None:
+    desk = Desk({"zap": {"keys": KEYS, "fields": {"name": "company", "message": "product"}}})
+    sent = {
+        "name": "Example Roofs",
+        "full_name": "Ana Soto",
+        "message": "roof",
+        "comments": "Soon?",
+        "tel": "+34600000011",
+    }
+    assert desk.post(f"/in/zap/{KEY}", sent).status_code == 200
+    (lead,) = desk.leads()
+    assert (lead.contact.company, lead.contact.full_name, lead.product, lead.message, lead.answers) == (
+        "Example Roofs", "Ana Soto", "roof", "Soon?", {})  # fmt: skip
+
+
 def test_the_same_lead_sent_again_has_the_same_id_whatever_else_changed_in_the_body() -> None:
     desk = Desk({"ads": {"preset": "google-ads"}}, {"ads": ["s3cr3t"]})
     for body in (GOOGLE, {**GOOGLE, "api_version": "2.0"}):
