@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from zlib import crc32
 
-from services.runtime import fence, frames
+from services.runtime import fence, frames, metrics
 from services.runtime.faults import Faults
 from services.runtime.fence import SQL, Epochs
 from services.runtime.frames import Frame
+from services.runtime.holding import Holding, epochs
 from services.runtime.postgres import Cursor, Session, select, transaction
 from services.runtime.publisher import Publisher
+from services.runtime.service import Service
 from services.runtime.verdict import Outgoing
+
+RELAY_EVERY_S = 0.1
 
 
 def write(cursor: Cursor, events: Sequence[Outgoing]) -> None:
@@ -27,24 +33,35 @@ def write_frames(cursor: Cursor, items: Sequence[Frame]) -> None:
         })  # fmt: skip
 
 
-def relay(session: Session, publisher: Publisher, faults: Faults, epochs: Epochs, count: int) -> Iterator[int]:
-    """Publish what clocks and calls decided, for the slots of these partitions of `count`; how many events at a time.
+@dataclass(slots=True)
+class Relay:
+    """Publishes what clocks and calls decided, for the slots of those partitions of the first input that are held."""
 
-    `epochs`: of the partitions of the service's first input that the worker holds. Raises `Fenced`, `Unavailable`.
-    """
-    partitions = [p for _, p in epochs]
-    while True:
+    service: Service
+    faults: Faults
+    _at: float = 0.0
+
+    def run(self, session: Session, publisher: Publisher, holding: Holding, counts: Mapping[str, int]) -> None:
+        """Empty the outbox of our slots, at most so often. Raises `Fenced`, `Unavailable`."""
+        first = self.service.inputs[0].name
+        ours = epochs(holding, [p for p in holding if p[0] == first])
+        if ours and time.monotonic() - self._at >= RELAY_EVERY_S:
+            self._at = time.monotonic()
+            while n := self._next(session, publisher, ours, counts[first]):
+                metrics.OUTBOX_RELAYED.labels(self.service.name).inc(n)
+
+    def _next(self, session: Session, publisher: Publisher, ours: Epochs, count: int) -> int:
+        """Publish some, under the fences of these partitions of `count`; how many."""
         with transaction(session) as cursor:
-            rows = _read(cursor, partitions, count)
-        if not rows:
-            return
-        faults.passed("outbox.before_produce")
-        publisher.publish(session, epochs, [f for _, f in rows])
-        faults.passed("outbox.after_produce")
-        with transaction(session) as cursor:
-            fence.advance(cursor, epochs, dict.fromkeys(epochs))
-            cursor.execute(SQL["outbox_done"], {"ids": [row_id for row_id, _ in rows]})
-        yield len(rows)
+            rows = _read(cursor, [p for _, p in ours], count)
+        if rows:
+            self.faults.passed("outbox.before_produce")
+            publisher.publish(session, ours, [f for _, f in rows])
+            self.faults.passed("outbox.after_produce")
+            with transaction(session) as cursor:
+                fence.advance(cursor, ours, dict.fromkeys(ours))
+                cursor.execute(SQL["outbox_done"], {"ids": [row_id for row_id, _ in rows]})
+        return len(rows)
 
 
 def _read(cursor: Cursor, partitions: Sequence[int], count: int, limit: int = 500) -> list[tuple[int, Frame]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from services.runtime import fence, frames
 from services.runtime.fence import SQL, Epochs
 from services.runtime.frames import Frame
+from services.runtime.holding import Holding
 from services.runtime.postgres import Cursor, Session, select, transaction
 from services.runtime.transport import Partition
 
@@ -29,6 +30,15 @@ def clear(session: Session, epochs: Epochs) -> None:
     with transaction(session) as cursor:
         fence.advance(cursor, epochs, dict.fromkeys(epochs))
         replace(cursor, epochs, {})
+
+
+def clear_idle(session: Session, holding: Holding) -> None:
+    """Nothing is on its way: clear where text of what was published is left. Raises `Fenced`."""
+    done = {p: held for p, held in holding.items() if held.unpublished_text}
+    if done:
+        clear(session, {p: held.epoch for p, held in done.items()})
+        for held in done.values():
+            held.unpublished_text = False
 
 
 def orphans(cursor: Cursor, counts: Mapping[str, int]) -> frozenset[Partition]:

@@ -18,15 +18,17 @@ from datetime import datetime
 import psycopg2
 import structlog
 
-from schemas.topics import Topic
-from services.runtime import fence, gaps, halt, metrics, outbox, pending
+from services.runtime import fence, halt, metrics, pending
 from services.runtime.attempts import Attempts
 from services.runtime.batch import Batches, Result, next_offsets
+from services.runtime.commits import Commits
 from services.runtime.decode import Entry
 from services.runtime.errors import CaudalError, Fenced, Unavailable
 from services.runtime.follower import BookReader, Books, follow, follow_to_end
-from services.runtime.holding import Holding, epochs
+from services.runtime.holding import epochs
 from services.runtime.lookout import Lookout
+from services.runtime.member import Member
+from services.runtime.outbox import Relay
 from services.runtime.postgres import Session, transaction
 from services.runtime.publisher import Publisher
 from services.runtime.takeover import Takeover
@@ -36,8 +38,6 @@ from services.runtime.verdict import Context
 
 log = structlog.get_logger()
 AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError, psycopg2.InternalError, psycopg2.IntegrityError)
-RELAY_EVERY_S = 0.1
-COMMIT_EVERY_S, COMMIT_AFTER = 0.2, 50
 REJOIN_S = 10.0
 """After this a fenced worker that got no partition back is well: there are more workers than partitions."""
 LOOK_EVERY_S = 1.0
@@ -68,30 +68,25 @@ class Worker:
     moved_at: float = 0.0
     trouble: str = "starting"
     _stop: threading.Event = field(default_factory=threading.Event)
-    _held: Holding = field(default_factory=dict)
-    _polled: dict[Partition, int] = field(default_factory=dict)
-    _suspect: frozenset[Partition] = frozenset()
     _counts: dict[str, int] = field(default_factory=dict)
-    _joined: bool = False
-    _rejoining_until: float = 0.0
+    _commits: Commits = field(default_factory=Commits)
     _lookout: Lookout = field(default_factory=Lookout)
     _dead_in_a_row: DeadInARow = field(default_factory=DeadInARow)
+    _rejoining_until: float = 0.0
     _failures: int = 0
-    _uncommitted: set[Partition] = field(default_factory=set)
-    _committed_at: float = 0.0
-    _since_commit: int = 0
     _looked_at: float = 0.0
-    _relayed_at: float = 0.0
     _takeover: Takeover = field(init=False)
     _attempts: Attempts = field(init=False)
+    _relay: Relay = field(init=False)
+    _member: Member = field(init=False)
     _session: Session = field(init=False)
-    _consumer: Consumer = field(init=False)
     _publisher: Publisher = field(init=False)
     _reader: BookReader = field(init=False)
 
     def __post_init__(self) -> None:
         self._takeover = Takeover(self.name, self.confirmed_gaps)
         self._attempts = Attempts(self.batches, self.batch_size)
+        self._relay = Relay(self.batches.service, self.batches.faults)
 
     def stop(self) -> None:
         """Finish the batch at hand, then leave."""
@@ -110,11 +105,6 @@ class Worker:
                 self._way_back(error)
             self.alive_at = time.monotonic()
         self._close()
-
-    @property
-    def topics(self) -> tuple[Topic, ...]:
-        """Inputs of the service."""
-        return self.batches.service.inputs
 
     @property
     def behind(self) -> bool:
@@ -136,120 +126,71 @@ class Worker:
             self.alive_at = time.monotonic()
             follow(self._session, self.books, self._reader, 0.3)
         self._publisher = self.links.publisher()
-        self._join()
+        self._member = Member(self.links.consumer())
         self._count_partitions()
         self._takeover.publish_orphans(self._session, self._publisher, self._counts)
 
-    def _join(self) -> None:
-        self._consumer, self._joined = self.links.consumer(), True
-
     def _turn(self) -> None:
-        if not self._joined:
-            self._join()
-        records = self._consumer.poll(0.1 if self.batches.service.clocks else 0.25, self._attempts.room)
-        for r in reversed(records):
-            self._polled[r.topic, r.partition] = r.offset
-        if self._sync(self._consumer.assignment()):
-            self._refuse_jumps()
-            self._work(records)
-            self._relay()
-            self._look_around()
-        self._polled.clear()
+        if self._member.left:
+            self._member = Member(self.links.consumer())
+        records = self._member.poll(0.1 if self.batches.service.clocks else 0.25, self._attempts.room)
+        if self._member.fenced:
+            self._leave()
+            return
+        if self._member.unheld:
+            self._take(self._member.unheld)
+        self._member.refuse_jumps()
+        self._work(records)
+        self._relay.run(self._session, self._publisher, self._member.held, self._counts)
+        self._look_around()
 
-    def _work(self, records: Sequence[Record]) -> None:
-        """One batch of what belongs to us and was not read in vain."""
-        ours = self._held.keys() & self._polled.keys()
-        mine = [r for r in records if (r.topic, r.partition) in ours]
-        if mine:
-            self._cycle([self.batches.decoder.entry(r) for r in mine])
-        elif not records:
-            self._empty_pending()
-            self._commit_offsets()
-
-    def _sync(self, assigned: frozenset[Partition]) -> bool:
-        """Give up fences of lost partitions and take those of new ones; False after joining anew."""
-        if self._suspect & assigned:
-            log.warning("worker.rejoins", partitions=sorted(self._suspect & assigned))
-            self._suspect = frozenset()
-            self._held.clear()
-            self._joined, self._rejoining_until = False, time.monotonic() + REJOIN_S
-            self._consumer.close()
-            return False
-        self._suspect = frozenset()
-        for partition in self._held.keys() - assigned:
-            del self._held[partition]
-        if assigned - self._held.keys():
-            self._take(assigned - self._held.keys())
-        return True
+    def _leave(self) -> None:
+        """The group gives us what another worker writes for: only who joins anew knows who is right."""
+        log.warning("worker.rejoins", partitions=sorted(self._member.fenced))
+        self._rejoining_until = time.monotonic() + REJOIN_S
+        self._member.leave()
 
     def _take(self, partitions: frozenset[Partition]) -> None:
         metrics.REBALANCES.labels(self.batches.service.name).inc()
         self._count_partitions()
-        taken, republished = self._takeover.take(self._session, self._consumer, self._publisher, partitions)
-        self._held |= taken
-        for p, held in taken.items():
-            if held.comes_next is not None:
-                self._skip_nothing(p, held.comes_next)
+        taken, republished = self._takeover.take(self._session, self._member.consumer, self._publisher, partitions)
+        self._member.hold(taken)
         self._rejoining_until = 0.0
         log.info("partitions.taken", partitions=[f"{t}/{p}" for t, p in sorted(partitions)], republished=republished)
 
-    def _skip_nothing(self, partition: Partition, comes_next: int) -> None:
-        """Go back where the group's offset is ahead of the fence's: what lies between was never applied."""
-        if self._polled.get(partition, self._consumer.position(partition)) > comes_next:
-            self._consumer.seek(partition, comes_next)
-            self._polled.pop(partition, None)
-
-    def _refuse_jumps(self) -> None:
-        """A client goes on by itself where the log has lost what comes next; we do not. Raises `LogGap`.
-
-        Holes in a compacted topic and a rebalance look alike at first: the log's bounds tell.
-        """
-        known = {p: held.comes_next for p, held in self._held.items() if held.comes_next is not None}
-        jumped = {p: offset for p, offset in known.items() if self._polled.get(p, offset) != offset}
-        gaps.refuse(self._consumer, jumped)  # also confirmed ones: they are passed where a partition is taken
+    def _work(self, records: Sequence[Record]) -> None:
+        """One batch of what belongs to us and was not read in vain."""
+        if mine := self._member.ours(records):
+            self._cycle([self.batches.decoder.entry(r) for r in mine])
+        elif not records:
+            pending.clear_idle(self._session, self._member.held)
+            self._commits.commit(self._member)
 
     def _cycle(self, entries: Sequence[Entry]) -> None:
         """One batch from transaction to offsets, in as many parts as it takes."""
         started = time.perf_counter()
-        held = epochs(self._held, next_offsets(entries))
-        for part, result in self._attempts.run(self._session, held, entries, self._context()):
+        held = epochs(self._member.held, next_offsets(entries))
+        context = Context(self.links.now(), dict(self.books.active))
+        for part, result in self._attempts.run(self._session, held, entries, context):
             self._publish(part, result, started)
             started = time.perf_counter()
 
     def _publish(self, entries: Sequence[Entry], result: Result, started: float) -> None:
-        faults, stored = self.batches.faults, time.perf_counter()
+        faults, stored, offsets = self.batches.faults, time.perf_counter(), next_offsets(entries)
         faults.passed("after_db")
         items = [f for p in sorted(result.frames) for f in result.frames[p]]
         faults.passed("before_produce")
         if items:
-            self._publisher.publish(self._session, epochs(self._held, next_offsets(entries)), items)
+            self._publisher.publish(self._session, epochs(self._member.held, offsets), items)
         faults.passed("after_produce")
-        self._move_on(entries, result)
-        self._commit_offsets(COMMIT_EVERY_S)
+        self._member.move_on(offsets, result.frames.keys())
+        self._commits.note(offsets.keys(), len(entries))
+        self._commits.commit_if_due(self._member)
         faults.passed("after_commit")
         self.moved_at = time.monotonic()
         spent = Spent(stored - started, time.perf_counter() - stored)
         report(self.batches.service.name, len(entries), len(items), result, spent)
-        self._dead_in_a_row.note(self._session, self.topics, entries, result)
-
-    def _move_on(self, entries: Sequence[Entry], result: Result) -> None:
-        offsets = next_offsets(entries)
-        for p, offset in offsets.items():
-            held = self._held[p]
-            held.applied, held.comes_next = max(held.applied, offset), offset
-            held.unpublished_text = bool(result.frames.get(p))
-        self._uncommitted |= offsets.keys()
-        self._since_commit += len(entries)
-
-    def _commit_offsets(self, every_s: float = 0.0) -> None:
-        """Tell the group how far we are, at most so often or each 50 records: what is read again the inbox knows."""
-        if self._uncommitted and (
-            self._since_commit >= COMMIT_AFTER or time.monotonic() - self._committed_at >= every_s
-        ):
-            self._since_commit = 0
-            self._consumer.commit({p: self._held[p].applied for p in self._uncommitted & self._held.keys()})
-            self._uncommitted.clear()
-            self._committed_at = time.monotonic()
+        self._dead_in_a_row.note(self._session, self.batches.service.inputs, entries, result)
 
     def _look_around(self) -> None:
         """About once a second: how far are we behind, what do the rule books say."""
@@ -258,35 +199,15 @@ class Worker:
             self._looked_at = now
             follow(self._session, self.books, self._reader, 0)
             self._count_partitions()
-            self._lookout.ask(self._consumer, self._held, self.links.now())
-        self._lookout.note_applied(self._session, self._consumer, self._held, passed_over=looks)
-
-    def _relay(self) -> None:
-        """Publish what clocks and calls decided, for the slots that fall to our partitions of the first input."""
-        first = self.topics[0].name
-        mine = [p for p in self._held if p[0] == first]
-        if mine and time.monotonic() - self._relayed_at >= RELAY_EVERY_S:
-            self._relayed_at = time.monotonic()
-            faults, ours = self.batches.faults, epochs(self._held, mine)
-            for relayed in outbox.relay(self._session, self._publisher, faults, ours, self._counts[first]):
-                metrics.OUTBOX_RELAYED.labels(self.batches.service.name).inc(relayed)
-
-    def _empty_pending(self) -> None:
-        """Nothing is on its way: forget the text of what was published."""
-        done = [p for p, held in self._held.items() if held.unpublished_text]
-        if done:
-            pending.clear(self._session, epochs(self._held, done))
-            for p in done:
-                self._held[p].unpublished_text = False
+            self._lookout.ask(self._member.consumer, self._member.held, self.links.now())
+        self._lookout.note_applied(self._session, self._member.consumer, self._member.held, passed_over=looks)
 
     def _when_fenced(self, error: Fenced) -> None:
         """Somebody else writes for these partitions: drop their records; the next assignment decides the rest."""
         log.warning("worker.fenced", partitions=sorted(error.partitions))
         metrics.FENCED.labels(self.batches.service.name).inc()
-        self._suspect, self.trouble = error.partitions, str(error)[:200]
-        for partition in error.partitions:
-            self._held.pop(partition, None)
-        self._seek_back()
+        self.trouble = str(error)[:200]
+        self._member.drop(error.partitions)
 
     def _way_back(self, error: Exception) -> None:
         """Roll back, forget all fences, seek back what was polled, wait, and go on as after a takeover."""
@@ -295,8 +216,7 @@ class Worker:
         dependency = "kafka" if isinstance(error, Unavailable) else "postgres"
         log.warning("dependency.failed", dependency=dependency, error=type(error).__name__, detail=self.trouble[:300])
         metrics.UNAVAILABLE.labels(self.batches.service.name, dependency).inc()
-        self._held.clear()
-        self._seek_back()
+        self._member.drop_all()
         self._stop.wait(min(1.0, 0.05 * 2**self._failures))
         if dependency == "postgres":
             self._reconnect()
@@ -308,28 +228,20 @@ class Worker:
         except psycopg2.Error:
             log.info("postgres.away")
 
-    def _seek_back(self) -> None:
-        for partition, offset in self._polled.items():
-            self._held.pop(partition, None)
-            self._consumer.seek(partition, offset)
-        self._polled.clear()
-
     def _count_partitions(self) -> None:
-        counts = {**self._counts, **self._consumer.partition_counts([t.name for t in self.topics])}
+        topics = [t.name for t in self.batches.service.inputs]
+        counts = {**self._counts, **self._member.consumer.partition_counts(topics)}
         if counts != self._counts:
             with transaction(self._session) as cursor:
                 fence.create(cursor, counts)
             self._counts = counts
 
-    def _context(self) -> Context:
-        return Context(self.links.now(), dict(self.books.active))
-
     def _close(self) -> None:
         """Leave cleanly: everything is published, so nothing needs to be kept for a successor."""
         try:
-            self._empty_pending()
-            self._consumer.commit({p: h.applied for p, h in self._held.items() if h.applied}, wait=True)
+            pending.clear_idle(self._session, self._member.held)
+            self._member.consumer.commit({p: h.applied for p, h in self._member.held.items() if h.applied}, wait=True)
         except (CaudalError, psycopg2.Error) as error:
             log.warning("close.incomplete", error=type(error).__name__)
-        self._consumer.close()
+        self._member.consumer.close()
         self._session.close()
