@@ -22,7 +22,8 @@ from services.runtime.decode import Decoder
 from services.runtime.faults import Faults
 from services.runtime.follower import restore
 from services.runtime.inbox import Inbox
-from services.runtime.memory import MemoryConsumer, MemoryLog, MemoryProducer, MemoryReader
+from services.runtime.memory.clients import MemoryConsumer, MemoryProducer, MemoryReader
+from services.runtime.memory.log import MemoryLog
 from services.runtime.postgres import Session, connect, migrate, select, transaction
 from services.runtime.publisher import Publisher
 from services.runtime.rulebook import book_version

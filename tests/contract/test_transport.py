@@ -14,7 +14,8 @@ from services.runtime.kafka.consumer import GroupConsumer
 from services.runtime.kafka.producer import LogProducer
 from services.runtime.kafka.reader import Reader
 from services.runtime.kafka.topics import create_topics
-from services.runtime.memory import MemoryConsumer, MemoryLog, MemoryProducer, MemoryReader
+from services.runtime.memory.clients import MemoryConsumer, MemoryProducer, MemoryReader
+from services.runtime.memory.log import MemoryLog
 from services.runtime.transport import Consumer, Message, Partition, Producer, Record
 
 PARTITIONS = 4

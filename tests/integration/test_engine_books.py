@@ -12,7 +12,7 @@ from schemas.events.people import PersonChanged
 from schemas.topics import PEOPLE_CHANGED, RULES_PUBLISHED
 from services.runtime.faults import Faults
 from services.runtime.follower import Books, follow, restore
-from services.runtime.memory import MemoryReader
+from services.runtime.memory.clients import MemoryReader
 from services.runtime.transport import Record
 from services.runtime.worker import Worker
 from tests.rig import Rig, quiet

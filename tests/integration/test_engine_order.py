@@ -4,7 +4,7 @@ import pytest
 
 from schemas.topics import PEOPLE_CHANGED
 from services.runtime.frames import Frame
-from services.runtime.memory import MemoryProducer
+from services.runtime.memory.clients import MemoryProducer
 from services.runtime.publisher import Publisher
 from tests.rig import Rig
 from tests.toy import submission, toy
