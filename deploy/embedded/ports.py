@@ -58,8 +58,8 @@ def demand(port: int, setting: str, host: str = LOOPBACK, remedy: str = "set ano
 def claim(port: int) -> socket.socket | None:
     """Claim a port among the installations of this machine until the socket is closed; None: another start has it.
 
-    Between the choice of a port and the moment when a service listens lie seconds. The claim is a name that the kernel
-    forgets with the process (Linux); elsewhere it claims nothing.
+    Between the choice of a port and the moment when a service listens lie seconds, and so they do when one that died is
+    started again. The claim is a name that the kernel forgets with the process (Linux); elsewhere it claims nothing.
     """
     claimed = socket.socket(socket.AF_UNIX)
     try:

@@ -97,12 +97,20 @@ def moved(before: Mapping[str, int], now: Mapping[str, int]) -> list[str]:
     ]  # fmt: skip
 
 
-def share_ports(folder: Path, service: str, ports: Ports) -> None:
-    """EmbeddedError if a service that is started beside others cannot have its port; intake's own may share theirs."""
+def share_ports(folder: Path, service: str, ports: Ports) -> tuple[socket, ...]:
+    """The claims on the ports of a service that is started beside others, unless those have them already.
+
+    EmbeddedError if a port cannot be had; intake's own may share theirs.
+    """
+    beside = any(map(read_state, (folder, *(folder / "run").glob(f"{service}-[0-9]*"))))
+    claims = []
     for name in OURS.get(service, ()):
         port = getattr(ports, name)
         if name != "intake" or listening_homes(port) != {str(folder)}:
             demand(port, f"CAUDAL_{name.upper()}_PORT", _host(name))
+        if claimed := claim(port) if beside else _claimed(name, port):
+            claims.append(claimed)
+    return tuple(claims)
 
 
 def taken_ports(ports: Ports) -> frozenset[int]:
@@ -122,11 +130,15 @@ def answers(url: str) -> bool:
 def _demanded(name: str, port: int) -> socket:
     setting = f"CAUDAL_{name.upper()}_PORT"
     demand(port, setting, _host(name))
+    return _claimed(name, port)
+
+
+def _claimed(name: str, port: int) -> socket:
     if claimed := claim(port):
         return claimed
     raise EmbeddedError(
-        f"Port {port} ({setting}) is taken by another installation that just starts: stop that one with "
-        "`caudal down`, or set another port."
+        f"Port {port} (CAUDAL_{name.upper()}_PORT) is taken by another installation, which just starts or starts its "
+        f"{name} again: stop that one with `caudal down`, or set another port."
     )
 
 

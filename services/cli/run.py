@@ -14,7 +14,7 @@ from deploy.embedded.parts import Parts
 from deploy.embedded.ports import free_port
 from deploy.embedded.process import Child
 from deploy.embedded.settings import EmbeddedSettings
-from deploy.embedded.supervisor import supervise
+from deploy.embedded.supervisor import Settled, supervise
 from services.cli.environment import check_listening
 from services.cli.installation import Installation, running, settle_secret
 from services.cli.ports import Ports, share_ports, taken_ports
@@ -37,12 +37,16 @@ def run(
     folder = here.home / "run" / f"{service}-{os.getpid()}"
     try:
         check_listening(shared=workers > 1)
-        share_ports(here.home, service, here.ports)
+        claims = share_ports(here.home, service, here.ports)
         settle_secret(here.home)
         parts = Parts(here.kafka, here.postgres)
         children = with_ports(children_of(service, parts, here.ports, workers, f"{os.getpid()}-"), here.ports)
         typer.echo("\n".join(told(service, children, here)), err=True)
-        code = supervise(EmbeddedSettings(home=folder, kafka=here.kafka, postgres=here.postgres), lambda _: children)
+        code = supervise(
+            EmbeddedSettings(home=folder, kafka=here.kafka, postgres=here.postgres),
+            lambda _: children,
+            lambda: Settled(claims=claims),
+        )
     except (EmbeddedError, CaudalError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None

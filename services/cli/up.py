@@ -85,7 +85,8 @@ def settle(services: Collection[str]) -> Settled:
 def prepare(parts: Parts) -> Ports:
     """For parts that run without `caudal up`: topics and default rule books, a secret and ports are there."""
     if not (home() / "ports.json").exists():
-        settle(MODULES)
+        for claimed in settle(MODULES).claims:
+            claimed.detach()  # held as long as this process lives, as what it starts comes and goes
     opening().open_log(parts.kafka, home())
     return read_ports(home())
 

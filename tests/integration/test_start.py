@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -19,8 +19,9 @@ import pytest
 
 from deploy.embedded.errors import EmbeddedError
 from deploy.embedded.home import locked_home, write_private
+from deploy.embedded.ports import free_port, listening_homes
 from deploy.embedded.process import Child, Running, end_group, reason, start
-from deploy.embedded.supervisor import ChildState, State, await_launched, launch
+from deploy.embedded.supervisor import ChildState, State, await_launched, launch, read_state
 from services.cli.installation import installation_secret, settle_secret
 from services.cli.ports import Ports, known_ports, moved, read_ports, settle_ports, share_ports
 
@@ -144,6 +145,35 @@ def test_port_that_another_start_has_chosen_is_not_chosen_again_before_it_listen
     assert settle_ports(other, ["intake"])[0].intake == first.intake
 
 
+def test_port_of_an_intake_that_is_dead_for_a_moment_is_not_chosen_by_another_installation(home: Path) -> None:
+    port, other = free_port(), home.with_name("other")
+    other.mkdir()
+    write_private(other / "ports.json", json.dumps({"intake": port}))
+    away = {"CAUDAL_KAFKA": "127.0.0.1:1", "CAUDAL_POSTGRES": "postgresql://127.0.0.1:1/x"}
+    env = os.environ | away | {"CAUDAL_INTAKE_PORT": str(port)}
+    with subprocess.Popen([sys.executable, "-m", "services.cli", "run", "intake"], env=env) as supervisor:
+        try:
+            until(lambda: listening_homes(port) == {str(home)})
+            (state,) = map(read_state, (home / "run").glob("intake-*"))
+            assert state
+            os.kill(state.children[0].pid, signal.SIGKILL)
+            until(lambda: not listening_homes(port))
+            chosen = settle_ports(other, ["intake"])[0].intake
+            with socket.create_server(("127.0.0.1", chosen), reuse_port=True):
+                until(lambda: listening_homes(port) == {str(home)})
+            assert chosen != port
+        finally:
+            supervisor.terminate()
+            supervisor.wait(30)
+
+
+def until(so: Callable[[], bool], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize("words", [["status"], ["down"], ["doctor"], ["lead", "x"], ["sources", "keys"], ["topics"]])
 def test_command_that_only_looks_makes_no_home(home: Path, words: list[str]) -> None:
     caudal(*words, CAUDAL_INTAKE_PORT="8499", CAUDAL_KAFKA="127.0.0.1:1", CAUDAL_POSTGRES="postgresql://127.0.0.1:1/x")
@@ -171,9 +201,7 @@ def test_start_that_finds_a_kept_port_taken_says_which_one_moved(home: Path) -> 
     for claimed in claims:
         claimed.close()
     before = known_ports(home)
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", ports.intake))
-        other.listen()
+    with socket.create_server(("127.0.0.1", ports.intake)):
         now = settle_ports(home, ["intake"])[0]
     (sentence,) = moved(before, known_ports(home))
     assert f"Port {ports.intake} of intake was taken: it is {now.intake} from now on" in sentence
