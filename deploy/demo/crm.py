@@ -65,7 +65,7 @@ if __name__ == "__main__":
         ask.add_argument(f"--{name}", default=default, type=type(default))
     me = ask.parse_args()
     group = {"group_id": f"sample-{me.destination}", "enable_auto_commit": False, "auto_offset_reset": "earliest"}
-    leads = KafkaConsumer("leads.assigned.v1", bootstrap_servers=me.kafka, **group)
+    leads = KafkaConsumer("leads.assigned.v1", bootstrap_servers=me.kafka, session_timeout_ms=10_000, **group)
     outcomes, db = KafkaProducer(bootstrap_servers=me.kafka, acks="all"), sqlite3.connect(me.file)
     db.execute(TABLE)
     asked_to_stop: list[int] = []

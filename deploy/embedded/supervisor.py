@@ -92,8 +92,16 @@ def supervise(
 
 def read_state(home: Path) -> State | None:
     """Return what runs in this home, or None where no supervisor is alive there."""
-    state = _read(home)
+    state = last_noted(home)
     return state if state and same_process(state.pid, state.started) else None
+
+
+def last_noted(home: Path) -> State | None:
+    """What the last supervisor of this home noted, alive or not; None where it was stopped in order."""
+    file = home.expanduser().absolute() / "state.json"
+    with disk_errors(file.parent), suppress(FileNotFoundError, ValueError):
+        return State.model_validate_json(file.read_bytes())
+    return None
 
 
 @dataclass(frozen=True)
@@ -145,7 +153,7 @@ def await_launched(
     except BaseException:
         stop_launched(launched)
         raise
-    failed = _read(launched.home)
+    failed = last_noted(launched.home)
     stop_launched(launched)
     told = failed.failed if failed and failed.pid == launched.process.pid else None
     raise EmbeddedError(told or f"Caudal did not come up: {last_words(launched.log)}.")
@@ -161,10 +169,9 @@ def stop_detached(home: Path, seconds: float = FULL_STOP_SECONDS) -> bool:
     """Stop the supervisor of this home and wait until it is gone; False where none runs."""
     state = read_state(home)
     process = same_process(state.pid, state.started) if state else None
-    if process is None:
-        return False
-    _end(process, seconds)
-    return True
+    if process:
+        _end(process, seconds)
+    return process is not None
 
 
 def _run(
@@ -241,10 +248,3 @@ def _end(process: psutil.Process, seconds: float) -> None:
 
 def _write(home: Path, state: State) -> None:
     write_private(home / "state.json", state.model_dump_json(indent=1))
-
-
-def _read(home: Path) -> State | None:
-    file = home.expanduser().absolute() / "state.json"
-    with disk_errors(file.parent), suppress(FileNotFoundError, ValueError):
-        return State.model_validate_json(file.read_bytes())
-    return None

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from services.cli.figures import Figures, figures
-from services.cli.installation import Installation
+from services.cli.installation import Installation, check_runs
 from services.cli.playing import Tally
 
 LOOK_EVERY_S, LOOK_FIRST_S = 0.5, 0.1
@@ -54,10 +54,11 @@ class Board:
             self._live.stop()
 
     def look(self) -> None:
-        """Count again and show, unless that was done just now."""
+        """Count again and show, unless that was done just now; EmbeddedError if what is looked at has ended."""
         moment = time.monotonic()
         if moment - self._looked < (LOOK_EVERY_S if self.first_assigned_s else LOOK_FIRST_S):
             return
+        check_runs(self.here.home)
         found = figures(self.here).since(self.before)
         if found != self.now:
             self.changed = moment

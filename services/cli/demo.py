@@ -9,7 +9,8 @@ import psutil
 import typer
 
 from deploy.embedded.errors import EmbeddedError
-from services.cli.stage import installation
+from services.cli.installation import home
+from services.cli.stage import alone, installation
 from services.runtime.errors import CaudalError
 
 DAY_S = 75.0
@@ -30,7 +31,7 @@ def demo(
         raise typer.Exit(2)
     began, code, watching = time.monotonic() - (time.time() - psutil.Process().create_time()), 0, False
     try:
-        with installation() as (opened, ours):
+        with alone(home()), installation() as (opened, ours):
             from services.cli.sampleday import next_day, through, watched  # here: imported while Kafka boots
 
             parcels, here = next_day(leads), opened()

@@ -14,7 +14,7 @@ import typer
 from deploy.embedded.errors import EmbeddedError, disk_errors
 from deploy.embedded.home import write_private
 from deploy.embedded.settings import EmbeddedSettings
-from deploy.embedded.supervisor import read_state
+from deploy.embedded.supervisor import last_noted, read_state
 from services.cli.configured import configured, refused_secret
 from services.cli.ports import Ports, read_ports
 from services.runtime.errors import SettingsInvalid
@@ -63,6 +63,20 @@ def running() -> Installation:
         )
         raise typer.Exit(1)
     return Installation(folder, kafka, postgres, read_ports(folder))
+
+
+def check_runs(folder: Path) -> None:
+    """EmbeddedError if what ran in this folder does not any more, or a process of it stays down."""
+    if state := read_state(folder):
+        for child in state.children:
+            if child.down:
+                raise EmbeddedError(
+                    f"{child.name} stays down: {child.down}. Mend that; `caudal down`, then `caudal demo` begin anew."
+                )
+        return
+    noted = last_noted(folder)
+    why = (noted.failed or "it was killed") if noted else "it was stopped, as by `caudal down`"
+    raise EmbeddedError(f"Caudal does not run on {folder} any more ({why.rstrip('.')}): begin anew with `caudal demo`.")
 
 
 def installation_secret(folder: Path) -> str:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from hashlib import sha256
 from queue import Empty, SimpleQueue
 
 from deploy.demo.day import CSV, JSON, PLATFORM, Parcel
+from deploy.embedded.parts import begun
 from schemas import codec
 from schemas.topics import source_topic
 from services.cli import sending
@@ -29,6 +30,7 @@ from services.runtime.transport import Message
 
 POSTERS = 8
 FLUSH = 200
+LAST_FLUSH_S = 1.0
 LIST_BATCH = 100
 
 
@@ -41,6 +43,7 @@ class Tally:
     sent: int = 0
     acknowledged: int = 0
     refused: Counter[str] = field(default_factory=Counter)
+    stopping: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def answered(self, source: str, ids: Sequence[str], acknowledged: int, refusals: Sequence[str] = ()) -> None:
@@ -50,6 +53,11 @@ class Tally:
             self.sent += acknowledged + len(refusals)
             self.acknowledged += acknowledged
             self.refused.update(refusals)
+
+    def pause(self, seconds: float) -> None:
+        """Wait before trying again; `Refused` if the play ends meanwhile."""
+        if self.stopping.wait(seconds):
+            raise sending.Refused("no_answer", "the play was ended before intake answered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +77,8 @@ def play(parcels: Sequence[Parcel], seconds: float, ways: Ways, tally: Tally, lo
     Returns once everything is answered. What intake refuses is tallied; anything else that fails is raised.
     """
     queue: SimpleQueue[Parcel | None] = SimpleQueue()
-    pool = ThreadPoolExecutor(POSTERS + 1)
-    answers: list[Future[None]] = [pool.submit(_write, queue, ways, tally)]
+    pool, writing = ThreadPoolExecutor(POSTERS), begun(lambda: _write(queue, ways, tally))
+    answers: list[Future[None]] = [writing]
     began, first, room = time.monotonic(), parcels[0].at, threading.Semaphore(4 * POSTERS)
     try:
         for parcel in parcels:
@@ -94,8 +102,10 @@ def play(parcels: Sequence[Parcel], seconds: float, ways: Ways, tally: Tally, lo
         for answer in answers:
             answer.result()
     finally:
+        tally.stopping.set()
         queue.put(None)
         pool.shutdown(wait=True, cancel_futures=True)
+        wait([writing], LAST_FLUSH_S)  # a broker that is gone would hold it longer
 
 
 def _post(parcel: Parcel, ways: Ways, tally: Tally) -> None:
@@ -104,7 +114,8 @@ def _post(parcel: Parcel, ways: Ways, tally: Tally) -> None:
     bodies = list(batches(read_leads(parcel.body), LIST_BATCH)) if listed else [parcel.body]
     for body in bodies:
         try:
-            answer = sending.post(ways.url, body, ways.keys[parcel.source], JSON if listed else parcel.content_type)
+            content_type = JSON if listed else parcel.content_type
+            answer = sending.post(ways.url, body, ways.keys[parcel.source], content_type, pause=tally.pause)
         except sending.Refused as error:
             tally.answered(parcel.source, (), 0, [error.code])
         else:

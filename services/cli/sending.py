@@ -6,7 +6,7 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,8 +47,18 @@ def acknowledged(folder: Path) -> set[str]:
     return found
 
 
-def post(url: str, body: bytes, key: str, content_type: str = "application/json", idempotency: str = "") -> Any:
-    """Post to intake, again while it asks to (503, 429, no answer); its answer. Raises `Refused` for any other."""
+def post(
+    url: str,
+    body: bytes,
+    key: str,
+    content_type: str = "application/json",
+    idempotency: str = "",
+    pause: Callable[[float], object] = time.sleep,
+) -> Any:
+    """Post to intake, after a pause again while it asks to (503, 429, no answer); its answer.
+
+    Raises `Refused` for any other, and what `pause` raises.
+    """
     headers = {"content-type": content_type, "authorization": f"Bearer {key}"}
     if idempotency:
         headers["idempotency-key"] = idempotency
@@ -65,7 +75,7 @@ def post(url: str, body: bytes, key: str, content_type: str = "application/json"
                 raise Refused(
                     "no_answer", f"{url} does not answer: {error}; is Caudal up? see `caudal status`"
                 ) from None
-        time.sleep(wait or 0)
+        pause(wait or 0)
     return None
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from importlib.resources import files
+from pathlib import Path
 
 from rich.console import Console
 
-from deploy.embedded.process import Child, start, stop
+from deploy.embedded.errors import EmbeddedError, disk_errors
+from deploy.embedded.process import STOP_SECONDS, Child, start, stop
 from deploy.embedded.signals import stop_signals
 from deploy.embedded.supervisor import Launch, State, await_launched, launch, read_state, stop_launched
 from services.cli.installation import Installation, home, running
@@ -38,8 +43,30 @@ def installation() -> Iterator[tuple[Callable[[], Installation], bool]]:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)  # from here on nothing may keep it from stopping in order
         if ours:
-            out.print("stopping ...")
+            if ours.process.poll() is None:
+                out.print("stopping the services, Kafka and PostgreSQL ...")
             stop_launched(ours)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep others from playing a day in this home for the time of the block; EmbeddedError naming who plays there."""
+    with disk_errors(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (folder / "demo.lock").open("a+")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise EmbeddedError(
+                f"A sample day plays on {folder} already ({lock.read()}): watch it at "
+                f"http://127.0.0.1:{read_ports(folder).console}/, end it with Ctrl-C where it runs, or play another in "
+                "a home of its own: CAUDAL_HOME=/tmp/caudal-demo caudal demo"
+            ) from None
+        lock.truncate(0)
+        print(f"process {os.getpid()}, since {datetime.now():%H:%M}", end="", file=lock, flush=True)
+        yield
 
 
 def _opened(ours: Launch | None) -> Installation:
@@ -62,4 +89,4 @@ def sample_crm(here: Installation, pace_s: float) -> Iterator[None]:
     try:
         yield
     finally:
-        stop([crm], here.home)
+        stop([crm], here.home, STOP_SECONDS if read_state(here.home) else 1.0)  # without a broker it hears nothing
