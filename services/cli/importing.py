@@ -25,9 +25,7 @@ def import_file(
     source: Annotated[str, typer.Option(help="Whose list it is: a source of the book `sources`.")] = "",
     list_name: Annotated[str, typer.Option("--list", help="Name of the list; by default the file's.")] = "",
     what: Annotated[str, typer.Option("--as", help="leads, activities, consents, outcomes, results.")] = "leads",
-    columns: Annotated[
-        list[str] | None, typer.Option("--map", help='"Column=field"; "Column=-" leaves it out.')
-    ] = None,
+    columns: Annotated[list[str] | None, typer.Option("--map", help='"Column=field", "Column=-" to leave out.')] = None,
     given: Annotated[list[str] | None, typer.Option("--set", help="field=value, where a row says none.")] = None,
     campaign: Annotated[str | None, typer.Option(help="Campaign of rows that name none.")] = None,
     channel: Annotated[str | None, typer.Option(help="Channel of rows that name none.")] = None,
@@ -51,12 +49,9 @@ def import_file(
         if resume:
             job, yes = _known_job(here.home, resume), True
         else:
-            if not file or not source:
-                _stop("name the file and its source: caudal import FILE --source NAME", 2)
-            name = list_name or file.name.removesuffix(file.suffix) or file.name
             options = {"sheet": sheet, "encoding": encoding, "delimiter": delimiter, "campaign": campaign,
                        "channel": channel}  # fmt: skip
-            job = _job(file, source, name[:100], what, options)
+            job = _job(file, source, list_name, what, options)
             job = job.model_copy(update={
                 "given": _pairs(columns, "--map"), "defaults": _pairs(given, "--set"), "cost": cost,
                 "cost_per_row": cost_per_lead, "currency": _currency(currency, cost, cost_per_lead)})  # fmt: skip
@@ -106,14 +101,16 @@ def _ask() -> None:
         raise typer.Exit(1)
 
 
-def _job(file: Path, source: str, list_name: str, what: str, options: dict[str, str | None]) -> Job:
+def _job(file: Path | None, source: str, list_name: str, what: str, options: dict[str, str | None]) -> Job:
+    if not file or not source:
+        _stop("name the file and its source: caudal import FILE --source NAME", 2)
     kind: Accepts | None = next((known for known in READERS if known == what), None)
     if kind is None:
         _stop(f"--as is one of {', '.join(READERS)}, not {what!r}", 2)
-    now = datetime.now(UTC)
+    now, name = datetime.now(UTC), (list_name or file.name.removesuffix(file.suffix) or file.name)[:100]
     return Job(
-        name=job_name(source, kind, list_name), file=str(file.absolute()), source=source, what=kind,
-        list_name=list_name, options=options, started_at=now, updated_at=now,
+        name=job_name(source, kind, name), file=str(file.absolute()), source=source, what=kind,
+        list_name=name, options=options, started_at=now, updated_at=now,
     )  # fmt: skip
 
 
