@@ -11,7 +11,7 @@ import typer
 
 from services.cli import importjob, importshow
 from services.cli.installation import Installation, home, running
-from services.cli.tables import show
+from services.cli.tables import plain, show
 from services.intake.files.faults import FileRefused
 from services.intake.files.jobs import Job, all_jobs, job_name, read_job
 from services.intake.files.mapping import targets
@@ -149,5 +149,5 @@ def _currency(currency: str, *costs: float | None) -> str | None:
 
 
 def _stop(sentence: str, code: int) -> NoReturn:
-    typer.echo(sentence, err=True)
+    typer.echo(plain(sentence), err=True)
     raise typer.Exit(code)

@@ -190,6 +190,25 @@ def test_what_cannot_be_imported_is_said_before_anything_is_sent(
     assert of_list(here.kafka, "l") == []
 
 
+def test_nothing_that_stands_in_a_file_orders_the_terminal(here: Here, tmp_path: Path) -> None:
+    evil = "\x1b[2J\x1b]0;x\x07\x9b31m"
+    file = tmp_path / f"l{evil}.csv"
+    file.write_text(
+        f"Nombre,Correo,Nota{evil}\nAna{evil},ana@example.com,no{evil}\nEva,eva@@example,{evil}\n" + "x,,y\n" * 40
+    )
+    words = [str(file), "--source", "fair"]
+    with services_reading(here.kafka):
+        done = [imported(*words, how) for how in ("--preview", "--dry-run", "--yes")]
+    done += [imported(*words, "--map", f"{evil}=email"), CliRunner().invoke(command_line(["imports"]), ["imports"])]
+    assert [r.exit_code for r in done] == [0, 0, 0, 1, 0]
+    assert {c for r in done for c in r.output if not c.isprintable()} == {"\n"}
+    assert "full_name: Ana␛[2J" in done[0].output
+    file.write_bytes(bytes(range(256)) * 8)
+    refused = imported(*words, "--preview")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "the file is no list that is read" in refused.stderr
+
+
 def test_a_dry_run_counts_and_a_preview_shows_and_neither_sends(here: Here, tmp_path: Path) -> None:
     (tmp_path / "dry.csv").write_bytes(SPANISH)
     words = [str(tmp_path / "dry.csv"), "--source", "fair"]

@@ -47,6 +47,17 @@ def test_on_a_narrow_terminal_long_words_are_folded_and_none_is_cut() -> None:
     assert said.count("x") == 130
 
 
+def test_what_others_wrote_orders_nothing_of_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    for hostile in map(chr, (*range(32), *range(0x7F, 0xA0), 0x202E, 0x2066)):
+        table = tables.table("what")
+        table.add_row(f"a{hostile}b")
+        for what in (f"a{hostile}b", table):
+            tables.show(what)
+    said = capsys.readouterr().out
+    assert {c for c in said if not c.isprintable()} == {"\n"}
+    assert ("a␛b" in said, said.startswith("a␀b\n┏")) == (True, True)
+
+
 def test_every_topic_stands_whole_in_a_pipe() -> None:
     said = CliRunner().invoke(command_line(["topics"]), ["topics"], env={"COLUMNS": "80"}).stdout
     assert "…" not in said

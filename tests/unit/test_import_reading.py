@@ -280,6 +280,9 @@ def test_vcards_of_all_versions_are_read_and_a_broken_one_costs_itself(tmp_path:
 @pytest.mark.parametrize(
     ("data", "name", "said"),
     [(b"%PDF-1.7", "x.csv", "PDF"), (b"\x1f\x8b\x08", "x.csv", "gzip"), (b"<html><table>", "x.xls", "web page"),
+     (bytes(range(256)) * 4, "x.csv", "no list that is read.*CSV, TSV, XLSX, .* are; .*--encoding"),
+     (b"\xff\xfe" + b"\x05\x00\x00\x00" * 99, "x.vcf", "no list that is read"),
+     ("姓名".encode("sjis") * 9, "x.csv", "name it with --encoding"),
      (b"PK\x03\x04 cut", "x.xlsx", "cut off"), (b" \n\n", "x.csv", "empty"), (b"", "x.csv", "empty")],
 )  # fmt: skip
 def test_what_is_no_list_is_refused_with_what_to_do(tmp_path: Path, data: bytes, name: str, said: str) -> None:

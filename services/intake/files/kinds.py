@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from services.intake.files.faults import FileRefused
@@ -21,6 +22,9 @@ _NOT_OURS = (
     (b"\x7fELF", "a program"),
 )
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_READ = "CSV, TSV, XLSX, XLS, ODS, JSON lines, vCard and ADF are"
+_NO_LETTER = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ufffd]")
+_MOST_NO_LETTERS = 0.1  # of all characters; of random bytes it is a ninth and more, of lists a few odd bytes
 _XML_STARTS = ("<?adf", "<adf", "<?xml", "<prospect", "<!doctype adf", "<!--")
 
 
@@ -34,6 +38,9 @@ def kind_of(head: bytes, text: str, suffix: str) -> Kind:
     start = text.lstrip("\ufeff \t\r\n")[:4096]
     if not start:
         raise FileRefused("the file is empty: it holds no row")
+    if len(_NO_LETTER.findall(text)) > len(text) * _MOST_NO_LETTERS:
+        other = "for a text in another encoding than was found, name it with --encoding"
+        raise FileRefused(f"the file is no list that is read: its bytes are no text; {_READ}; {other}")
     return _text_kind(start, text.lower(), suffix.lower())
 
 
