@@ -13,7 +13,7 @@ from services.cli import importjob, importshow
 from services.cli.installation import Installation, home, running
 from services.cli.tables import plain, show
 from services.intake.files.faults import FileRefused
-from services.intake.files.jobs import Job, all_jobs, job_name, read_job
+from services.intake.files.jobs import Job, all_runs, job_name, read_job
 from services.intake.files.mapping import targets
 from services.intake.readers import READERS
 from services.intake.sources.source import Accepts
@@ -62,15 +62,18 @@ def import_file(
 
 
 def imports() -> None:
-    """Show the import jobs of this installation, the one touched last first.
+    """Show the imports of this installation run by run, the last begun first.
 
     Example: caudal imports
     """
-    jobs = all_jobs(home())
-    if not jobs:
+    try:
+        runs = all_runs(home())
+    except FileRefused as error:
+        _stop(str(error), 1)
+    if not runs:
         typer.echo("nothing was imported here yet: caudal import FILE --source NAME")
         return
-    show(importshow.jobs_table(jobs))
+    show(importshow.runs_table(runs))
 
 
 def _import(here: Installation, job: Job, preview: bool, dry_run: bool, yes: bool) -> None:

@@ -118,7 +118,9 @@ def _priced(ready: Ready) -> Ready:
 
 
 def _carried_out(here: Installation, ready: Ready, folder: Path, stopped: Callable[[], bool]) -> Job:
-    job = ready.job.model_copy(update={"state": "running", "why": None, "counts": Counts()})
+    now = datetime.now(UTC)
+    new = {"state": "running", "why": None, "counts": Counts(), "started_at": now, "updated_at": now}
+    job = ready.job.model_copy(update=new)
     write_job(here.home, job)
     state, why, counts = "paused", "a person stopped it", job.counts
     ledger = Ledger(here.ledger / f"import-{job.name}.jsonl")

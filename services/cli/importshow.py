@@ -1,4 +1,4 @@
-"""What an import shows: how the file is read, its first rows, what became of it, the jobs there are."""
+"""What an import shows: how the file is read, its first rows, what became of it, the runs there were."""
 
 from __future__ import annotations
 
@@ -104,13 +104,14 @@ def outcome(
     return escape("\n".join(lines))
 
 
-def jobs_table(jobs: Iterable[Job]) -> Table:
-    """Jobs, one a row."""
-    shown = table("job", "state", "list", "source", "rows", "sent", "known", "rejected", "touched", "why")
-    for job in jobs:
-        c = job.counts
+def runs_table(runs: Iterable[Job]) -> Table:
+    """Runs of jobs, one a row."""
+    shown = table("job", "state", "list", "source", "begun", "file", "rows", "sent", "known", "rejected", "why")
+    for run in runs:
+        c = run.counts
         shown.add_row(
-            job.name, job.state, escape(job.list_name), job.source, str(c.read), str(c.sent), str(c.known),
-            str(c.rejected), job.updated_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC"), escape(job.why or ""),
+            run.name, run.state, escape(run.list_name), run.source,
+            run.started_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC"), escape(Path(run.file).name), str(c.read),
+            str(c.sent), str(c.known), str(c.rejected), escape(run.why or ""),
         )  # fmt: skip
     return shown

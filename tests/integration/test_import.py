@@ -171,6 +171,7 @@ def test_killed_in_the_middle_and_begun_again_every_row_is_sent_once(here: Here,
     assert {d["contact"]["email"] for _, d in leads} == {f"p{n}@example.com" for n in range(rows)}
     assert len({ce_id for ce_id, _ in leads}) == rows
     assert len(leads) - rows <= AHEAD
+    assert [run[1] for run in runs()] == ["big.csv", "big.csv"]
 
 
 @pytest.mark.parametrize(
@@ -188,6 +189,33 @@ def test_what_cannot_be_imported_is_said_before_anything_is_sent(
     result = imported(str(tmp_path / "l.csv"), *words)
     assert (result.exit_code > 0, said in result.stderr) == (True, True)
     assert of_list(here.kafka, "l") == []
+
+
+def runs() -> list[list[str]]:
+    """What `caudal imports` says of each run: its list, file, rows, sent, known and rejected."""
+    listed = CliRunner().invoke(command_line(["imports"]), ["imports"])
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in listed.output.splitlines() if "│" in line]
+    return [[row[2], *row[5:10]] for row in cells]
+
+
+def test_each_run_of_a_list_stays_in_sight_and_mended_rows_keep_their_numbers(here: Here, tmp_path: Path) -> None:
+    file = tmp_path / "fair.csv"
+    file.write_text("Nombre,Correo\nAna,ana@example.com\nEva,eva@@example\nLuz,\n")
+    words = ["--source", "fair", "--list", "fair", "--yes"]
+    with services_reading(here.kafka):
+        for _ in range(2):
+            assert imported(str(file), *words).exit_code == 0
+        rejects = next((here.home / "imports").glob("fair-*/rejects.csv"))
+        mended = tmp_path / "mended.csv"
+        mended.write_text(rejects.read_text("utf-8-sig").replace("eva@@example", "eva@example.com"))
+        assert imported(str(mended), *words).exit_code == 0
+    assert runs() == [
+        ["fair", "mended.csv", "2", "1", "0", "1"],
+        ["fair", "fair.csv", "3", "0", "1", "2"],
+        ["fair", "fair.csv", "3", "1", "0", "2"],
+    ]
+    assert [line.partition(",")[0] for line in rejects.read_text("utf-8-sig").splitlines()] == ["row", "4"]
+    assert len(of_list(here.kafka, "fair")) == 2
 
 
 def test_nothing_that_stands_in_a_file_orders_the_terminal(here: Here, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.cli.importjob import Ready
-from services.cli.importshow import outcome, preview_table
+from services.cli.importshow import outcome, preview_table, runs_table
 from services.intake.files import jobs
 from services.intake.files.faults import BadRow, FileRefused
 from services.intake.files.importing import Import
 from services.intake.files.items import Item
-from services.intake.files.jobs import Counts, Job, all_jobs, held, job_name, jobs_folder, read_job, write_job
+from services.intake.files.jobs import Counts, Job, all_runs, held, job_name, jobs_folder, read_job, write_job
 from services.intake.files.layout import Asked, look
 from services.intake.files.opened import opened
 from services.intake.files.seen import Seen
@@ -275,14 +275,58 @@ def test_two_who_look_at_once_see_the_same_and_make_no_file(tmp_path: Path) -> N
     killed = job("killed")
     killed.folder(tmp_path).mkdir(parents=True)
     write_job(tmp_path, killed)
-    assert [j.state for j in all_jobs(tmp_path)] == ["paused"]
-    assert [f.name for f in killed.folder(tmp_path).iterdir()] == ["job.json"]
+    assert [j.state for j in all_runs(tmp_path)] == ["paused"]
+    assert [f.name for f in killed.folder(tmp_path).iterdir()] == ["run-20261120T090000.000000Z.json"]
     with held(killed.folder(tmp_path)):
         pass
     looking = os.open(killed.folder(tmp_path) / "lock", os.O_RDONLY)
     fcntl.flock(looking, fcntl.LOCK_SH)
-    assert [j.state for j in all_jobs(tmp_path)] == ["paused"]
+    assert [j.state for j in all_runs(tmp_path)] == ["paused"]
     os.close(looking)
+
+
+def test_each_run_of_a_list_stays_and_the_last_one_begun_is_gone_on_with(tmp_path: Path) -> None:
+    first = job("fair", "done").model_copy(update={"counts": Counts(read=9, sent=7, rejected=2)})
+    mended = first.model_copy(update={
+        "started_at": NOW + timedelta(days=1), "file": "/x/rejects.csv", "state": "running", "counts": Counts(read=2)
+    })  # fmt: skip
+    first.folder(tmp_path).mkdir(parents=True)
+    for run in (first, mended, mended.model_copy(update={"state": "paused"})):
+        write_job(tmp_path, run)
+    assert [(r.file, r.state, r.counts.read) for r in all_runs(tmp_path)] == [
+        ("/x/rejects.csv", "paused", 2), ("/x", "done", 9),
+    ]  # fmt: skip
+    assert read_job(tmp_path, "fair") == all_runs(tmp_path)[0]
+    shown = runs_table(all_runs(tmp_path))
+    assert [list(c.cells) for c in shown.columns if c.header in ("begun", "file", "rows", "sent")] == [
+        ["2026-11-21 09:00 UTC", "2026-11-20 09:00 UTC"], ["rejects.csv", "x"], ["2", "9"], ["0", "7"],
+    ]  # fmt: skip
+
+
+def test_a_run_that_was_killed_stays_so_when_the_next_one_runs(tmp_path: Path) -> None:
+    later = job("fair").model_copy(update={"started_at": NOW + timedelta(hours=1)})
+    later.folder(tmp_path).mkdir(parents=True)
+    for run in (job("fair"), later):
+        write_job(tmp_path, run)
+    with held(later.folder(tmp_path)):
+        assert [r.state for r in all_runs(tmp_path)] == ["running", "paused"]
+
+
+def test_the_one_run_that_an_older_version_kept_is_shown_and_gone_on_with(tmp_path: Path) -> None:
+    old = job("fair", "paused")
+    old.folder(tmp_path).mkdir(parents=True)
+    (old.folder(tmp_path) / "job.json").write_text(old.model_dump_json())
+    assert read_job(tmp_path, "fair") == old
+    later = old.model_copy(update={"started_at": NOW + timedelta(hours=1), "state": "done"})
+    write_job(tmp_path, later)
+    assert (read_job(tmp_path, "fair"), all_runs(tmp_path)) == (later, [later, old])
+
+
+def test_a_run_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    job("fair").folder(tmp_path).mkdir(parents=True)
+    (job("fair").folder(tmp_path) / "run-1.json").write_text("{")
+    with pytest.raises(FileRefused, match=r"run-1.json cannot be read: remove it"):
+        all_runs(tmp_path)
 
 
 def test_a_job_that_was_killed_is_shown_as_paused_and_one_that_runs_is_not_begun_twice(tmp_path: Path) -> None:
@@ -290,7 +334,7 @@ def test_a_job_that_was_killed_is_shown_as_paused_and_one_that_runs_is_not_begun
         job(name).folder(tmp_path).mkdir(parents=True)
         write_job(tmp_path, job(name))
     with held(job("live").folder(tmp_path)):
-        assert {j.name: j.state for j in all_jobs(tmp_path)} == {"killed": "paused", "live": "running"}
+        assert {j.name: j.state for j in all_runs(tmp_path)} == {"killed": "paused", "live": "running"}
         with pytest.raises(FileRefused, match="being imported"), held(job("live").folder(tmp_path)):
             pass
-    assert {j.name: j.state for j in all_jobs(tmp_path)} == {"killed": "paused", "live": "paused"}
+    assert {j.name: j.state for j in all_runs(tmp_path)} == {"killed": "paused", "live": "paused"}

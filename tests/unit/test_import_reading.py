@@ -18,6 +18,7 @@ from services.intake.files.mapping import checked_targets, suggest
 from services.intake.files.opened import opened
 from services.intake.files.reach import check_reach
 from services.intake.files.rejects import Rejects
+from services.intake.files.submissions import digest
 from tests.import_files import bad, contents, ods, read_whole, row, xlsx
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -213,6 +214,23 @@ def test_the_rejects_of_an_import_are_read_as_the_list_they_come_from(tmp_path: 
         {"Nombre": "Eva"},
     ]
     assert [item.cells for item in items][1] == ("Eva", "", "", "", "")
+    assert [item.number for item in items] == [7, 9]
+
+
+@pytest.mark.parametrize(("written_there", "number"), [("1", 1), ("", 2), ("x", 2), ("9" * 5000, 2)])
+def test_a_mended_row_has_the_number_of_its_list_where_one_stands_there(
+    tmp_path: Path, written_there: str, number: int
+) -> None:
+    text = f"row,code,reason,Correo\n{written_there},required,why,ana@example.com\n"
+    assert [item.number for item in read_whole(written(tmp_path, text.encode()))[1]] == [number]
+
+
+def test_a_list_is_known_again_in_another_kind_of_file_where_its_cells_are_the_same(tmp_path: Path) -> None:
+    header, ana = ["Correo", "Móvil"], "ana@example.com"
+    plain = written(tmp_path, f"Correo,Móvil\n{ana},600000011\n{ana},600 000 011\n".encode())
+    sheet = xlsx({"A": row(1, header) + row(2, [ana, 600000011]) + row(3, [ana, 600000011])})
+    ours, theirs = ([digest(i) for i in read_whole(f)[1]] for f in (plain, written(tmp_path, sheet, "list.xlsx")))
+    assert (ours[0] == theirs[0], ours[1] == theirs[1]) == (True, False)
 
 
 def test_ods_and_xls_are_read_too(tmp_path: Path) -> None:

@@ -35,14 +35,12 @@ class Item:
 
 
 def of_rows(
-    rows: Iterable[Row | BadRow], columns: Sequence[str], header_number: int, header_cells: Sequence[str]
+    rows: Iterable[Row | BadRow], columns: Sequence[str], header_cells: Sequence[str]
 ) -> Iterator[Item | BadRow]:
     """Rows below the header; a header that comes again, as where exports are joined, is passed over."""
     header = tuple(header_cells)
     names = (*columns, *(f"column {n}" for n in range(len(columns) + 1, 501)))
     for row in rows:
-        if row.number <= header_number:
-            continue
         if isinstance(row, BadRow):
             yield row
         elif row.cells != header:

@@ -1,4 +1,4 @@
-"""Import jobs on disk: one folder a list, with its state, what was sent of it, and its bad rows."""
+"""Import jobs on disk: one folder a list, with a state for each of its runs, what was sent of it, and its bad rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from time import sleep
@@ -41,7 +41,7 @@ class Counts(BaseModel):
 
 
 class Job(BaseModel):
-    """One list that is, was or will go on being imported, with all that it takes to do so again."""
+    """One run of an import, which its list and its beginning name, with all that it takes to do so again."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -80,38 +80,48 @@ def job_name(source: str, what: Accepts, list_name: str) -> str:
 
 
 def write_job(home: Path, job: Job) -> None:
-    """Replace a job's state in one step."""
-    file = job.folder(home) / "job.json"
-    draft = file.with_name("job.json.new")
+    """Replace a run's state in one step; those of the list's other runs stay."""
+    file = job.folder(home) / f"run-{job.started_at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}.json"
+    draft = file.with_suffix(".new")
     draft.write_text(job.model_dump_json(indent=1), encoding="utf-8")
     draft.replace(file)
 
 
 def read_job(home: Path, name: str) -> Job | None:
-    """A job by its name, None where there is none. Raises `FileRefused` where its state cannot be read."""
+    """The last run of a job by its name, None where there is none. Raises `FileRefused` where it cannot be read."""
     if not re.fullmatch(r"[a-z0-9-]{1,60}", name):
         return None
-    file = jobs_folder(home) / name / "job.json"
+    files = _run_files(jobs_folder(home) / name)
+    return _read_run(files[-1]) if files else None
+
+
+def all_runs(home: Path) -> list[Job]:
+    """Every run of every job, the last begun first. One that says it runs and does not was killed: it is paused.
+
+    Raises `FileRefused` where one cannot be read.
+    """
+    folder = jobs_folder(home)
+    runs = [run for one in folder.iterdir() for run in _runs(one)] if folder.is_dir() else []
+    return sorted(runs, key=lambda run: run.started_at, reverse=True)
+
+
+def _runs(folder: Path) -> list[Job]:
+    runs = [_read_run(file) for file in _run_files(folder)]
+    live = runs[-1] if runs and _is_held(folder) else None
+    killed = {"state": "paused", "why": "it was killed"}
+    return [run if run.state != "running" or run is live else run.model_copy(update=killed) for run in runs]
+
+
+def _run_files(folder: Path) -> list[Path]:
+    """States of a list's runs as they began; the first may be a `job.json`, which older versions kept of the last."""
+    return sorted(folder.glob("*.json"))
+
+
+def _read_run(file: Path) -> Job:
     try:
         return Job.model_validate_json(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
     except (OSError, ValidationError):
-        raise FileRefused(f"{file} cannot be read: remove its folder and import the list anew") from None
-
-
-def all_jobs(home: Path) -> list[Job]:
-    """Every job, the one touched last first. One that says it runs and does not was killed: it is paused."""
-    folder = jobs_folder(home)
-    names = sorted(f.name for f in folder.iterdir() if (f / "job.json").exists()) if folder.is_dir() else []
-    jobs = [job for name in names if (job := read_job(home, name))]
-    shown = [
-        job.model_copy(update={"state": "paused", "why": "it was killed"})
-        if job.state == "running" and not _is_held(job.folder(home))
-        else job
-        for job in jobs
-    ]
-    return sorted(shown, key=lambda job: job.updated_at, reverse=True)
+        raise FileRefused(f"{file} cannot be read: remove it, and import the list anew") from None
 
 
 @contextmanager

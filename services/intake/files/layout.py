@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -74,13 +74,11 @@ def read(stream: BinaryIO, layout: Layout) -> Iterator[items.Item | BadRow]:
         case "delimited":
             width = len(layout.columns) + (len(ADDED) if layout.rejects else 0)
             rows = Rows(lines(UpTo(stream, layout.size), layout.encoding), layout.delimiter, width)
-            own = listed(rows) if layout.rejects else rows
-            yield from items.of_rows(own, layout.columns, layout.header_number, layout.header_cells)
+            yield from _of_table(rows, layout)
         case "sheet":
             sheet = Sheet(stream, layout.sheet)
             try:
-                shown = listed(sheet) if layout.rejects else sheet
-                yield from items.of_rows(shown, layout.columns, layout.header_number, layout.header_cells)
+                yield from _of_table(sheet, layout)
             finally:
                 sheet.close()
         case "json":
@@ -91,6 +89,11 @@ def read(stream: BinaryIO, layout: Layout) -> Iterator[items.Item | BadRow]:
             yield from items.of_cards(lines(UpTo(stream, layout.size), layout.encoding))
         case "adf":
             yield from items.of_adf(UpTo(stream, layout.size).read(), layout.encoding)
+
+
+def _of_table(rows: Iterable[Row | BadRow], layout: Layout) -> Iterator[items.Item | BadRow]:
+    below = itertools.dropwhile(lambda row: row.number <= layout.header_number, rows)
+    return items.of_rows(listed(below) if layout.rejects else below, layout.columns, layout.header_cells)
 
 
 def _of_text(stream: BinaryIO, found: Layout, asked: Asked) -> Layout:

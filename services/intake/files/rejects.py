@@ -13,6 +13,7 @@ from services.intake.files.faults import BadRow
 MOST_CELL_CHARS = 2000
 ADDED = ("row", "code", "reason")
 """The columns before a list's own."""
+_MOST_DIGITS = 18
 _ACTIVE = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -27,9 +28,15 @@ def own_cells(cells: Sequence[str]) -> tuple[str, ...]:
 
 
 def listed(rows: Iterable[Row | BadRow]) -> Iterator[Row | BadRow]:
-    """The rows of such a file as they stood in the list."""
+    """The rows of such a file as they stood in the list, by their numbers there."""
     for row in rows:
-        yield Row(row.number, own_cells(row.cells)) if isinstance(row, Row) else row
+        yield Row(_own_number(row), own_cells(row.cells)) if isinstance(row, Row) else row
+
+
+def _own_number(row: Row) -> int:
+    """The number that stands in the row; its own where a person wrote something else there."""
+    written = row.cells[0]
+    return int(written) if written.isdecimal() and len(written) < _MOST_DIGITS else row.number
 
 
 class Rejects:
