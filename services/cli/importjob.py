@@ -27,7 +27,7 @@ from services.intake.files.mapping import Mapped, checked_targets, suggest
 from services.intake.files.opened import opened
 from services.intake.files.outlet import READERS, PacedOutlet
 from services.intake.files.reach import check_reach
-from services.intake.files.rejects import Rejects
+from services.intake.files.rejects import Rejects, out_of_the_way
 from services.intake.files.seen import Seen
 from services.intake.files.submissions import Terms, listed_source
 from services.intake.sources.source import Source
@@ -118,9 +118,9 @@ def _priced(ready: Ready) -> Ready:
 
 
 def _carried_out(here: Installation, ready: Ready, folder: Path, stopped: Callable[[], bool]) -> Job:
-    now = datetime.now(UTC)
+    now, bad = datetime.now(UTC), folder / "rejects.csv"
     new = {"state": "running", "why": None, "counts": Counts(), "started_at": now, "updated_at": now}
-    job = ready.job.model_copy(update=new)
+    job = ready.job.model_copy(update=new | {"file": str(out_of_the_way(Path(ready.job.file), bad, now))})
     write_job(here.home, job)
     state, why, counts = "paused", "a person stopped it", job.counts
     ledger = Ledger(here.ledger / f"import-{job.name}.jsonl")
@@ -132,7 +132,7 @@ def _carried_out(here: Installation, ready: Ready, folder: Path, stopped: Callab
 
     with (
         Progress("sending", ready.layout.size, ready.stream) as progress, _seen(folder / "rows.sqlite") as seen,
-        Rejects(folder / "rejects.csv", ready.layout.columns) as rejects, _outlet(here, job, stopped, progress) as out,
+        Rejects(bad, ready.layout.columns) as rejects, _outlet(here, job, stopped, progress) as out,
     ):  # fmt: skip
 
         def told(now: Counts) -> None:
@@ -148,6 +148,8 @@ def _carried_out(here: Installation, ready: Ready, folder: Path, stopped: Callab
             state, why = "failed", str(error)
     done = job.model_copy(update={"state": state, "why": why, "counts": counts, "updated_at": datetime.now(UTC)})
     write_job(here.home, done)
+    if state == "done" and Path(done.file).resolve().parent == folder.resolve():
+        Path(done.file).unlink()  # mended rejects: what was bad again stands in new ones
     return done
 
 

@@ -37,7 +37,8 @@ def decide(event: Incoming, secret: str, context: Context) -> Verdict:
     item = _item(event, content, source)
     if isinstance(item, Refused):
         return _refusal(item)
-    arrival = Arrival(source, item.content, item.raw, item.key, event.timestamp, context.now, secret, item.compared, mapped=True)
+    at, now = event.timestamp, context.now
+    arrival = Arrival(source, item.content, item.raw, item.key, at, now, secret, item.compared, mapped=True)
     return _verdict(_READERS[item.kind], arrival)
 
 

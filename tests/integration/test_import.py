@@ -147,17 +147,23 @@ def test_every_kind_of_file_is_on_the_log_and_again_adds_nothing(here: Here, tmp
     assert "required,email or phone is required by this source,Sin dirección" in bad
 
 
+def killed_in_the_middle(here: Here, file: Path, name: str) -> None:
+    """Begin to import a list, and kill the import when half of what nobody has to read is sent."""
+    with services_reading(here.kafka):
+        pass  # they read what other tests wrote; then nobody reads, so that the import waits in the middle
+    words = ["import", str(file), "--source", "fair", "--list", name, "--yes"]
+    before, deadline = len(of_list(here.kafka, name)), time.monotonic() + 60
+    command = [sys.executable, "-m", "services.cli", *words]
+    with subprocess.Popen(command, env=os.environ | here.env, stdout=subprocess.DEVNULL) as process:
+        while len(of_list(here.kafka, name)) - before < AHEAD / 2 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGKILL)
+
+
 def test_killed_in_the_middle_and_begun_again_every_row_is_sent_once(here: Here, tmp_path: Path) -> None:
     file, rows = tmp_path / "big.csv", 1000
     file.write_text("name,email\n" + "".join(f"P{n},p{n}@example.com\n" for n in range(rows)))
-    with services_reading(here.kafka):
-        pass  # they read what other tests wrote; then nobody reads, so that the import waits in the middle
-    command = [sys.executable, "-m", "services.cli", "import", str(file), "--source", "fair", "--yes"]
-    with subprocess.Popen(command, env=os.environ | here.env, stdout=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 60
-        while len(of_list(here.kafka, "big")) < AHEAD / 2 and time.monotonic() < deadline:
-            time.sleep(0.1)
-        process.send_signal(signal.SIGKILL)
+    killed_in_the_middle(here, file, "big")
     before = of_list(here.kafka, "big")
     assert 0 < len(before) <= AHEAD
     listed = CliRunner().invoke(command_line(["imports"]), ["imports"], env={"COLUMNS": "200"})
@@ -216,6 +222,22 @@ def test_each_run_of_a_list_stays_in_sight_and_mended_rows_keep_their_numbers(he
     ]
     assert [line.partition(",")[0] for line in rejects.read_text("utf-8-sig").splitlines()] == ["row", "4"]
     assert len(of_list(here.kafka, "fair")) == 2
+
+
+def test_rejects_mended_where_they_lie_outlive_a_kill_in_the_middle_of_their_import(here: Here, tmp_path: Path) -> None:
+    file, rows = tmp_path / "wrong.csv", 1000
+    file.write_text("name,email\n" + "".join(f"W{n},w{n}@@example.com\n" for n in range(rows)))
+    assert imported(str(file), "--source", "fair", "--list", "wrong", "--yes").exit_code == 0
+    rejects = next((here.home / "imports").glob("wrong-*/rejects.csv"))
+    rejects.write_text(rejects.read_text("utf-8-sig").replace("@@", "@").replace("w7@", "w7@@"))
+    killed_in_the_middle(here, rejects, "wrong")
+    with services_reading(here.kafka):
+        resumed = imported("--resume", rejects.parent.name)
+    assert (resumed.exit_code, f"{rows} rows" in resumed.output) == (0, True)
+    leads = {d["contact"]["email"] for _, d in of_list(here.kafka, "wrong")}
+    assert leads == {f"w{n}@example.com" for n in range(rows)} - {"w7@example.com"}
+    assert [line.partition(",")[0] for line in rejects.read_text("utf-8-sig").splitlines()] == ["row", "9"]
+    assert not list(rejects.parent.glob("mended-*"))
 
 
 def test_nothing_that_stands_in_a_file_orders_the_terminal(here: Here, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self, TextIO
 
@@ -37,6 +38,13 @@ def _own_number(row: Row) -> int:
     """The number that stands in the row; its own where a person wrote something else there."""
     written = row.cells[0]
     return int(written) if written.isdecimal() and len(written) < _MOST_DIGITS else row.number
+
+
+def out_of_the_way(file: Path, rejects: Path, begun: datetime) -> Path:
+    """Where a run reads its file: mended rejects move aside, or those that the run finds would take their place."""
+    if not (rejects.exists() and file.samefile(rejects)):
+        return file
+    return rejects.rename(rejects.with_name(f"mended-{begun.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}.csv"))
 
 
 class Rejects:

@@ -50,7 +50,8 @@ def on_notice(event: Incoming, queue: Queue, context: Context) -> Verdict:
 def read_answer(source: Source, notice_id: str, found: Found, now: datetime, secret: str) -> Accepted | Refused:
     """The lead that was found, under the id that its notice gave it; or why it is none."""
     source = source.model_copy(update={"id_field": None})
-    return read_lead(Arrival(source, by_map(found.content, source), found.raw, notice_id, now, now, secret, mapped=True))
+    content = by_map(found.content, source)
+    return read_lead(Arrival(source, content, found.raw, notice_id, now, now, secret, mapped=True))
 
 
 def conclude(
