@@ -1,13 +1,18 @@
-"""The HTTP protocol of the server: uvicorn's, but answers go out in one piece, and no head of a request may dawdle."""
+"""The HTTP protocol of the server: uvicorn's, but answers go out in one piece, and no head may dawdle or swell."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from services.intake.body import SWALLOW_BYTES
+
 HEAD_WITHIN_S = 15.0
+MOST_HEAD_BYTES = 65_536
+_TOO_LARGE = "The head of the request is too large; send shorter headers and addresses."
 
 
 class OnePiece:
@@ -55,17 +60,46 @@ class HeadClock:
             self._timer = None
 
 
+class HeadSize:
+    """Ends a connection that brings `MOST_HEAD_BYTES`, to a piece, and with them neither a request nor a body.
+
+    Such are heads, trailers and what stands beside the sizes of chunks: the parser joins the pieces of one header anew
+    with each. What comes of a body after its answer is read away, up to `SWALLOW_BYTES`.
+    """
+
+    def __init__(self, made: HttpToolsProtocol) -> None:
+        self._made = made
+        self._size = 0
+
+    def take(self, data: bytes, received: Callable[[bytes], None]) -> None:
+        """Let one piece be received."""
+        before = self._reached()
+        received(data)
+        self._size = self._size + len(data) if self._reached() == before else 0
+        if self._size <= MOST_HEAD_BYTES:
+            return
+        cycle = self._made.cycle
+        if cycle is None or (cycle.response_complete and not cycle.more_body):
+            self._made.send_400_response(_TOO_LARGE)
+        elif not cycle.response_complete or self._size > SWALLOW_BYTES:
+            self._made.transport.close()
+
+    def _reached(self) -> object:
+        cycle = self._made.cycle
+        return None if cycle is None else (cycle, len(cycle.body), cycle.more_body)
+
+
 def protocol(*arguments: Any, **named: Any) -> HttpToolsProtocol:
     """One connection's protocol, as uvicorn asks for it."""
     made = HttpToolsProtocol(*arguments, **named)
-    connected, received, clock = made.connection_made, made.data_received, HeadClock(made)
+    connected, received, clock, size = made.connection_made, made.data_received, HeadClock(made), HeadSize(made)
 
     def connection_made(transport: asyncio.Transport) -> None:
         connected(cast(asyncio.Transport, OnePiece(transport, made.loop)))
         clock.look()
 
     def data_received(data: bytes) -> None:
-        received(data)
+        size.take(data, received)
         clock.look()
 
     made.connection_made = connection_made  # type: ignore[method-assign]  # wrapped for one connection

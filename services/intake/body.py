@@ -25,7 +25,7 @@ MOST_ITEM_BYTES = 262_144
 MOST_ITEMS = 1000
 _BODY_WITHIN_S = 15.0
 BLANK = b"\xef\xbb\xbf \t\r\n"  # a BOM and white space
-_SWALLOW_BYTES = 33_554_432  # of a refused body; the connection of a larger one is cut
+SWALLOW_BYTES = 33_554_432  # of a refused body; the connection of a larger one is cut
 
 CHARSET = re.compile(
     r"charset=\"?(iso-8859-(?:1[013-6]|[1-9])|(?:windows-|cp)125[0-8]|koi8-[ru]|shift_jis|euc-(?:jp|kr)|big5|gbk)\b"
@@ -50,7 +50,7 @@ async def read_body(headers: Mapping[str, str], receive: Receive) -> bytes | Pro
     """The whole body, or why it was not taken."""
     length = int(headers.get("content-length", "0")[:20])  # the HTTP parser lets only digits pass
     if length > MOST_BYTES:
-        return TOO_LARGE.closing(length > _SWALLOW_BYTES)
+        return TOO_LARGE.closing(length > SWALLOW_BYTES)
     receiving = _received(receive)
     try:
         waits_for = receiving.send(None)

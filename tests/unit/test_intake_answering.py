@@ -115,3 +115,25 @@ def test_a_head_that_does_not_end_is_cut_off_and_an_answer_that_takes_long_is_no
     assert asyncio.run(answered([])) == b""
     assert asyncio.run(answered([b"GET / HTTP/1.1\r\n", b"a: b\r\n"])) == b""
     assert asyncio.run(answered([whole[:10], whole[10:]])).endswith(BODY)
+
+
+FOUND = b"POST / HTTP/1.1\r\nhost: x\r\n"
+MORE = [b"a" * 40_000] * 3
+
+
+def test_a_head_that_grows_without_end_is_refused_in_words() -> None:
+    for start in (b"GET /?", FOUND + b"a: "):
+        said = asyncio.run(answered([start, *MORE]))
+        assert said.startswith(b"HTTP/1.1 400 ")
+        assert b"head of the request is too large" in said
+
+
+@pytest.mark.parametrize("chunked", [b"0\r\na: ", b"1;"], ids=["trailer", "extension of a chunk"])
+def test_what_grows_beside_a_body_is_cut_off(chunked: bytes) -> None:
+    assert asyncio.run(answered([FOUND + b"transfer-encoding: chunked\r\n\r\n" + chunked, *MORE])) == b""
+
+
+def test_a_body_may_be_larger_and_come_after_its_answer() -> None:
+    posted = [FOUND + b"content-length: 300000\r\n\r\n", *([b"a" * 10_000] * 30)]
+    said = asyncio.run(answered([*posted, b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"]))
+    assert said.count(b" 200 OK") == 2
