@@ -105,12 +105,23 @@ def signed(scheme: str, body: bytes, now: datetime, url: str, secret: str = SECR
     if scheme == "linkedin":
         return {"x-li-signature": _hex(secret, b"hmacsha256=" + body)}
     if scheme == "hubspot":
-        made = hmac.digest(secret.encode(), f"POST{url}".encode() + body + f"{at}000".encode(), "sha256")
-        return {"x-hubspot-signature-v3": base64.b64encode(made).decode(), "x-hubspot-request-timestamp": f"{at}000"}
+        made = _base64(secret.encode(), f"POST{url}".encode() + body + f"{at}000".encode())
+        return {"x-hubspot-signature-v3": made, "x-hubspot-request-timestamp": f"{at}000"}
     if scheme == "calendly":
         return {"calendly-webhook-signature": f"t={at},v1={_hex(secret, f'{at}.'.encode() + body)}"}
+    if scheme == "tiktok":
+        return {"tiktok-signature": f"t={at},s={_hex(secret, f'{at}.'.encode() + body)}"}
+    if scheme == "typeform":
+        return {"typeform-signature": "sha256=" + _base64(secret.encode(), body)}
+    if scheme == "standard-webhooks":
+        made = _base64(base64.b64decode(secret.removeprefix("whsec_")), f"msg_1.{at}.".encode() + body)
+        return {"webhook-id": "msg_1", "webhook-timestamp": at, "webhook-signature": f"v1,{made}"}
     return {"content-type": "application/x-www-form-urlencoded" if scheme == "mailchimp" else "text/plain"}
 
 
 def _hex(secret: str, content: bytes) -> str:
     return hmac.new(secret.encode(), content, hashlib.sha256).hexdigest()
+
+
+def _base64(key: bytes, content: bytes) -> str:
+    return base64.b64encode(hmac.digest(key, content, "sha256")).decode()

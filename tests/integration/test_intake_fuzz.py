@@ -4,14 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz import book, fuzz
-from tests.integration.test_intake_http import running_intake
+from tests.fuzz import fuzz, fuzzed_intake
 
 
 @pytest.mark.parametrize("seed", [1])
 def test_no_request_whatever_is_in_it_is_answered_with_a_server_error(kafka: str, tmp_path: Path, seed: int) -> None:
-    body, keys = book()
-    with running_intake(kafka, tmp_path / "stderr", body, keys["all"]) as intake:
+    with fuzzed_intake(kafka, tmp_path) as (intake, keys):
         outcome = fuzz(intake, tmp_path, 8, keys, seed)
     assert (outcome.code, outcome.server_errors, outcome.alive) == (0, 0, True), outcome.said
     assert outcome.requests > 10
+    assert outcome.proved > outcome.signed * 0.8
