@@ -121,8 +121,6 @@ def _with_header(found: Layout, first: list[Row | BadRow], **known: Any) -> Layo
         wide = next((row for row in first if isinstance(row, BadRow)), None)
         raise FileRefused(f"no row of the file can be read: {wide.message if wide else 'there is none'}")
     header = header_of([row.cells for row in rows[:LOOKED_AT]])
-    if len(header.columns) > MOST_COLUMNS:
-        raise FileRefused(f"the table has {len(header.columns)} columns; at most {MOST_COLUMNS} are read")
     at = -1 if header.place is None else header.place
     laid = Layout(
         found.kind, found.size, found.encoding, columns=header.columns, sample=tuple(r.cells for r in rows[at + 1 :]),
