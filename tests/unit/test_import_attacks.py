@@ -3,6 +3,7 @@
 import os
 import resource
 import struct
+import tracemalloc
 import zipfile
 from contextlib import suppress
 from io import BytesIO
@@ -76,6 +77,11 @@ def test_a_sheet_made_to_fill_the_memory_costs_its_reader_alone(tmp_path: Path, 
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 2_000_000
 
 
+def test_a_sheet_that_takes_more_memory_than_its_reader_may_is_refused(tmp_path: Path) -> None:
+    data = xlsx({"A": HEADER + '<row r="6000"><c r="XFD6000"><v>1</v></c></row>'})
+    assert "too large to be read" in refused(written(tmp_path, data, "dense.xlsx"))
+
+
 def test_a_sheet_of_too_many_columns_is_refused_and_a_row_of_them_costs_itself(tmp_path: Path) -> None:
     wide = "".join(f'<c r="{chr(65 + n // 26)}{chr(65 + n % 26)}1" t="str"><v>c{n}</v></c>' for n in range(26 * 26))
     assert "500" in refused(written(tmp_path, xlsx({"A": f'<row r="1">{wide}</row>'}), "wide.xlsx"))
@@ -112,9 +118,13 @@ class Endless:
 
 def test_a_line_of_100_mb_is_passed_over_without_being_kept() -> None:
     endless = Endless()
+    tracemalloc.start()
     found = list(lines(endless, "utf-8"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
     assert [line.text for line in found] == ["a,b\n", "1,2\n", None, "3,4\n"]
     assert endless.most <= 65_536
+    assert peak < 8_000_000
 
 
 def test_a_long_line_is_one_bad_row_in_every_encoding(tmp_path: Path) -> None:

@@ -76,12 +76,13 @@ def test_names_of_requests_alike_in_their_first_thousand_letters_are_two() -> No
 def test_a_signed_request_is_called_by_what_its_signature_covers_alone() -> None:
     at = Desk({"place": {"preset": "standard-webhooks"}}, {"place": [WHSEC]})
     body = json.dumps({"data": ANA}).encode()
-    sign = Webhook(WHSEC).sign("msg_1", at.now, body.decode())
-    signed = {"webhook-id": "msg_1", "webhook-timestamp": str(int(at.now.timestamp())), "webhook-signature": sign}
-    for more in ({}, {"idempotency_key": "x"}, {"idempotency_key": "y", "svix_id": "z"}):
-        assert at.post("/in/place", body, **signed, **more).status_code == 200
-    assert len(ids(at)) == 3
-    assert len(set(ids(at))) == 1
+    for name in ("msg_1", "msg_2"):
+        sign = Webhook(WHSEC).sign(name, at.now, body.decode())
+        signed = {"webhook-id": name, "webhook-timestamp": str(int(at.now.timestamp())), "webhook-signature": sign}
+        for more in ({}, {"idempotency_key": "x"}, {"idempotency_key": "y", "svix_id": "z"}):
+            assert at.post("/in/place", body, **signed, **more).status_code == 200
+    assert ids(at) == [ids(at)[0]] * 3 + [ids(at)[3]] * 3
+    assert len(set(ids(at))) == 2
 
 
 def test_an_unsigned_name_of_a_request_counts_nothing_beside_a_signature_that_leaves_it_out() -> None:
