@@ -163,7 +163,7 @@ PATHS = [
     "/v1/leads/",
     "/plain",
 ]
-NAMELESS = re.compile(r'caudal_intake_\w+\{(?:outcome="4\d\d",|le="[^"]*",)?source="unknown"\}')
+NAMELESS = re.compile(r'caudal_intake_\w+\{(?:outcome="4\d\d",|le="[^"]*",)?source="(?:unknown|zap)"\}')
 
 
 def series(desk: Desk) -> set[str]:
@@ -191,7 +191,8 @@ def test_any_number_of_strangers_make_no_series_of_metrics_each() -> None:
         desk.now += timedelta(seconds=3 * (n < 20))  # the first 20 are heard, of the others some are too many
         for path in (f"/in/stranger{n}/{PATH_KEY}", "/v1/leads", "/v1/track", f"/stranger{n}", f"/v1/stranger{n}"):
             desk.post(path, {"writeKey": f"cdl_{n}"}, x_api_key=f"cdl_{n}")
-        desk.call(f"STRANGE{n}", "/v1/leads")
+        for path in ("/v1/leads", "/in/zap"):
+            desk.call(f"STRANGE{n}", path)
     assert [one for one in series(desk) - before if not NAMELESS.fullmatch(one)] == []
 
 
