@@ -64,7 +64,8 @@ class HeadSize:
     """Ends a connection that brings `MOST_HEAD_BYTES`, to a piece, and with them neither a request nor a body.
 
     Such are heads, trailers and what stands beside the sizes of chunks: the parser joins the pieces of one header anew
-    with each. What comes of a body after its answer is read away, up to `SWALLOW_BYTES`.
+    with each. What comes of a body after its answer is read away, up to `SWALLOW_BYTES`; the parser's scope is the
+    answer's until the next head begins.
     """
 
     def __init__(self, made: HttpToolsProtocol) -> None:
@@ -79,14 +80,16 @@ class HeadSize:
         if self._size <= MOST_HEAD_BYTES:
             return
         cycle = self._made.cycle
-        if cycle is None or (cycle.response_complete and not cycle.more_body):
+        if cycle is not None and not cycle.response_complete:
+            self._made.transport.close()
+        elif cycle is None or self._made.scope is not cycle.scope:
             self._made.send_400_response(_TOO_LARGE)
-        elif not cycle.response_complete or self._size > SWALLOW_BYTES:
+        elif self._size > SWALLOW_BYTES:
             self._made.transport.close()
 
     def _reached(self) -> object:
         cycle = self._made.cycle
-        return None if cycle is None else (cycle, len(cycle.body), cycle.more_body)
+        return (self._made.scope, cycle, cycle and (len(cycle.body), cycle.more_body))
 
 
 def protocol(*arguments: Any, **named: Any) -> HttpToolsProtocol:

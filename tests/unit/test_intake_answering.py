@@ -137,3 +137,10 @@ def test_a_body_may_be_larger_and_come_after_its_answer() -> None:
     posted = [FOUND + b"content-length: 300000\r\n\r\n", *([b"a" * 10_000] * 30)]
     said = asyncio.run(answered([*posted, b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"]))
     assert said.count(b" 200 OK") == 2
+
+
+def test_a_head_after_a_body_that_came_late_may_not_grow_either() -> None:
+    posted = [FOUND + b"content-length: 100000\r\n\r\n", *([b"a" * 10_000] * 10)]
+    said = asyncio.run(answered([*posted, b"GET /?", b"a" * 40_000, b"a" * 40_000]))
+    assert said.count(b" 200 OK") == 1
+    assert b"head of the request is too large" in said
