@@ -10,9 +10,11 @@ import signal
 import sqlite3
 import time
 import uuid
+from contextlib import suppress
 from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer
+from kafka.errors import KafkaError
 
 TABLE = "CREATE TABLE IF NOT EXISTS lead (id PRIMARY KEY, version, mine, rep, told, attempt, step, due)"
 KEEP = """INSERT INTO lead (id, version, mine, rep, told, attempt, step, due) VALUES (?, ?, ?, ?, ?, ?, 0, ?)
@@ -76,5 +78,6 @@ if __name__ == "__main__":
                 take(db, record, me)
         report(db, outcomes, me)
         db.commit()
-        leads.commit()
+        with suppress(KafkaError):  # the broker may be stopped before us: what was taken is taken once
+            leads.commit()
     leads.close(timeout_ms=3000)

@@ -60,6 +60,8 @@ class Board:
             return
         check_runs(self.here.home)
         found = figures(self.here).since(self.before)
+        if found.leads < self.now.leads:  # analytics does not answer, as while all is being stopped
+            return
         if found != self.now:
             self.changed = moment
         if found.assigned > 0 and self.first_assigned_s is None:

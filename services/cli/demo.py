@@ -9,7 +9,7 @@ import psutil
 import typer
 
 from deploy.embedded.errors import EmbeddedError
-from services.cli.installation import home
+from services.cli.installation import Stopped, home
 from services.cli.stage import alone, installation
 from services.runtime.errors import CaudalError
 
@@ -42,7 +42,7 @@ def demo(
                 watched(here, parcels, minutes * 60, began, hurry=ours)
     except (EmbeddedError, CaudalError) as error:
         typer.echo(str(error), err=True)
-        code = 1
+        code = 0 if watching and isinstance(error, Stopped) else 1
     except SystemExit as asked:  # by a signal: the usual end for one who watches
         code = 0 if watching else int(asked.code or 0)
     raise typer.Exit(code)

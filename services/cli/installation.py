@@ -65,8 +65,12 @@ def running() -> Installation:
     return Installation(folder, kafka, postgres, read_ports(folder))
 
 
+class Stopped(EmbeddedError):
+    """What ran in a folder was stopped in order."""
+
+
 def check_runs(folder: Path) -> None:
-    """EmbeddedError if what ran in this folder does not any more, or a process of it stays down."""
+    """EmbeddedError if what ran in this folder does not any more, or a process of it stays down; `Stopped` if asked."""
     if state := read_state(folder):
         for child in state.children:
             if child.down:
@@ -75,8 +79,10 @@ def check_runs(folder: Path) -> None:
                 )
         return
     noted = last_noted(folder)
-    why = (noted.failed or "it was killed") if noted else "it was stopped, as by `caudal down`"
-    raise EmbeddedError(f"Caudal does not run on {folder} any more ({why.rstrip('.')}): begin anew with `caudal demo`.")
+    if noted is None:
+        raise Stopped(f"Caudal was stopped on {folder}, as by `caudal down`; `make run` or `caudal demo` begin anew.")
+    why = (noted.failed or "it was killed").rstrip(".")
+    raise EmbeddedError(f"Caudal does not run on {folder} any more ({why}): begin anew with `caudal demo`.")
 
 
 def installation_secret(folder: Path) -> str:

@@ -49,7 +49,10 @@ def send(
     here = running()
     try:
         refused = sum(_sent(here, source, key_of(here, source), leads))
-    except (sending.Refused, ValueError) as error:
+    except sending.Refused as error:
+        kept = f"the key kept here for {source} is not in force; `caudal sources key` makes another. "
+        _stop(f"{kept * (error.code == 'unauthorized')}{error}", 1)
+    except ValueError as error:
         _stop(str(error), 1)
     if refused:
         raise typer.Exit(1)

@@ -24,7 +24,7 @@ from services.cli.sourcesecrets import PARTS, keep_secret, new_secret, read_secr
 from services.cli.sourcetrial import Trial, tried
 from services.cli.tables import show as show_table
 from services.cli.tables import table
-from services.intake.keys import new_key
+from services.intake.keys import START, new_key
 from services.intake.settings import IntakeSettings
 from services.intake.sources.presets import presets
 from services.intake.sources.source import Source
@@ -141,12 +141,15 @@ def key() -> None:
 
 @app.command()
 def keys() -> None:
-    """Show the keys that `caudal up` made for the default sources of this machine.
+    """Show the keys that `caudal up` made for the default sources of this machine, and which are not in force any more.
 
     Example: caudal sources keys
     """
+    known = _sources_where_known() or {}
+    valid = {one.prefix for source in known.values() for one in source.keys}
     for source, text in source_keys(home()).items():
-        out.print(f"{source:<15} {text}", markup=False)
+        gone = known and text.removeprefix(START).partition("_")[0] not in valid
+        out.print(f"{source:<15} {text}{'  not in force any more' if gone else ''}", markup=False)
 
 
 app.command("hydrate")(hydrating.hydrate)

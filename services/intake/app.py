@@ -17,9 +17,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.intake import openapi, unsubscribe
-from services.intake.answers import FAILED, UNAUTHORIZED, UNAVAILABLE, Problem, json_response, problem_response
+from services.intake.answers import FAILED, UNAVAILABLE, Problem, json_response, problem_response
 from services.intake.arrival import Reader
-from services.intake.deliver import OF_ANY_PAGE, PREFIX, address, deliver, known_source, taken
+from services.intake.deliver import NOT_KNOWN, OF_ANY_PAGE, PREFIX, address, deliver, known_source, taken
 from services.intake.readers import READERS
 from services.intake.receive import Intake, authenticated, message, take
 from services.intake.sources.protocols import PROTOCOLS
@@ -72,7 +72,7 @@ def _delivered(intake: Intake) -> ASGIApp:
         where = address(scope["path"])
         source = known_source(intake, where.source)
         if source is None:
-            return problem_response(intake.limits.of_stranger(UNAUTHORIZED, scope, intake.now()))
+            return problem_response(intake.limits.of_stranger(NOT_KNOWN, scope, intake.now()))
         seen(source)
         return await deliver(intake, scope, receive, source, PROTOCOLS[source.protocol], where)
 

@@ -52,6 +52,9 @@ _READERS: Mapping[Kind, tuple[str, Reader]] = {
 }
 """By kind of item: what a source must accept, and its reader."""
 
+NOT_KNOWN = replace(
+    UNAUTHORIZED, message="no such source, or no valid API key of this one; `caudal sources list` names all"
+)
 _WRONG_METHOD = Problem(405, "wrong_method", "send a POST; this source's page says how")
 
 
@@ -173,7 +176,7 @@ def _unproved(
     if source.signature is None or (source.keys and source.signature.scheme in _BODY_UNSIGNED):
         found = keys.verify(intake.sources().rules, where.key or keys.presented(headers))
         if found is None or found.name != source.name:
-            return UNAUTHORIZED
+            return NOT_KNOWN
     if source.signature is None:
         return None
     secrets = intake.source_secrets(source.name, "secret")

@@ -15,7 +15,7 @@ BY_PHONE = Reason(code="known_by_phone", text="The phone number is known")
 PHONE_OF_ANOTHER = Reason(
     code="phone_of_another_person", text="The phone number belongs to another person; the e-mail address decided"
 )
-NEW_PERSON = Reason(code="new_person", text="Neither e-mail address nor phone number is known")
+NEW_PERSON = Reason(code="new_person", text="Nobody was known by this e-mail address or phone number")
 
 
 @dataclass(frozen=True, slots=True)

@@ -268,8 +268,9 @@ def _answers_503_while_alive(intake: Intake) -> None:
         time.sleep(0.1)
     assert [(r.status_code, r.json()["code"]) for _, r in answers] == [(503, "unavailable")] * 4
     assert all(int(r.headers["retry-after"]) > 0 for _, r in answers)
-    assert max(seconds for seconds, _ in answers) < 8
-    assert max(probes) < 1
+    slowest = max(seconds for seconds, _ in answers)
+    assert slowest < 8
+    assert max(probes) < slowest / 2  # who waits for the broker holds up nobody else
     began = time.monotonic()
     assert intake.post(b'{"email": "ana@example.com"}').status_code == 503
     assert time.monotonic() - began < 6

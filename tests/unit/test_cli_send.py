@@ -78,7 +78,7 @@ def test_of_a_file_only_what_was_acknowledged_is_noted_and_the_rest_is_named(hom
     ("arguments", "code", "sentence"),
     [
         (("--name", "Ana"), 1, "required: email or phone is required"),
-        (("--email", "ana@example.com", "--source", "fair"), 1, "unauthorized: no valid API key"),
+        (("--email", "ana@example.com", "--source", "fair"), 1, "the key kept here for fair is not in force"),
         (("--email", "ana@example.com", "--source", "nobody"), 1, "no key of source 'nobody'"),
         (
             ("--email", "notanemail"),

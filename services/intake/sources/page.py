@@ -135,7 +135,8 @@ def _fields(source: Source) -> Iterator[tuple[str, list[Row]]]:
 
 
 def _row(name: str, source: Source) -> Row:
-    return Row(name, tuple(their for their, ours in source.fields.items() if ours == name), tuple(FIELDS[name].split()))
+    own = tuple(their for their, ours in source.fields.items() if ours == name)
+    return Row(name, own, tuple(usual for usual in FIELDS[name].split() if usual not in own))
 
 
 def _example(source: Source, url: str, say: Mapping[str, Any]) -> str:
