@@ -10,11 +10,9 @@ import signal
 import sqlite3
 import time
 import uuid
-from contextlib import suppress
 from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer
-from kafka.errors import KafkaError
 
 TABLE = "CREATE TABLE IF NOT EXISTS lead (id PRIMARY KEY, version, mine, rep, told, attempt, step, due)"
 KEEP = """INSERT INTO lead (id, version, mine, rep, told, attempt, step, due) VALUES (?, ?, ?, ?, ?, ?, 0, ?)
@@ -78,6 +76,5 @@ if __name__ == "__main__":
                 take(db, record, me)
         report(db, outcomes, me)
         db.commit()
-        with suppress(KafkaError):  # the broker may be stopped before us: what was taken is taken once
-            leads.commit()
+        leads.commit_async()  # what is read again is known by its version
     leads.close(timeout_ms=3000)
