@@ -115,6 +115,9 @@ OWN: list[tuple[dict[str, object], list[str]]] = [
     ({"preset": "generic-form", "fields": {"Su correo": "email"}, "required": ["email", "postcode"]},
      ["Su correo", "postcode", "name", "phone", "country", "message", "campaign", "roof_type"]),
     ({"preset": "query-string", "fields": {"p.tel": "phone"}, "allowed": ["email", "phone"]}, ["email", "p.tel"]),
+    ({"fields": {"mail": "email", "mail.city": "city"}, "allowed": ["city", "email"]}, ["mail.city", "mail"]),
+    ({"fields": {"mail": "email", "mail.city": "city"}, "required": ["email"], "allowed": ["email", "city"]},
+     ["mail", "mail.city"]),
     ({"preset": "zapier", "fields": {"lead__mail": "email"}, "required": list(FIELDS.keys() - {"consents", "is_test"})},
      []),
 ]  # fmt: skip

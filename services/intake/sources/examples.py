@@ -103,10 +103,11 @@ def _path(name: str, source: Source) -> str | None:
 
 
 def _nested(content: Mapping[str, str]) -> dict[str, Any]:
-    """Fields by dotted path as the object that holds them."""
+    """Fields by dotted path as the object that holds them; flat what lies below a path that is a field itself."""
     found: dict[str, Any] = {}
     for path, value in content.items():
-        place, (*outer, last) = found, path.split(".")
+        below = any(path.startswith(f"{other}.") for other in content)
+        place, (*outer, last) = found, [path] if below else path.split(".")
         for step in outer:
             place = place.setdefault(step, {})
         place[last] = value
