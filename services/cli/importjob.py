@@ -27,7 +27,7 @@ from services.intake.files.mapping import Mapped, checked_targets, suggest
 from services.intake.files.opened import opened
 from services.intake.files.outlet import READERS, PacedOutlet
 from services.intake.files.reach import check_reach
-from services.intake.files.rejects import Rejects, out_of_the_way
+from services.intake.files.rejects import Rejects, forget_mended, out_of_the_way
 from services.intake.files.seen import Seen
 from services.intake.files.submissions import Terms, listed_source
 from services.intake.sources.source import Source
@@ -148,8 +148,8 @@ def _carried_out(here: Installation, ready: Ready, folder: Path, stopped: Callab
             state, why = "failed", str(error)
     done = job.model_copy(update={"state": state, "why": why, "counts": counts, "updated_at": datetime.now(UTC)})
     write_job(here.home, done)
-    if state == "done" and Path(done.file).resolve().parent == folder.resolve():
-        Path(done.file).unlink()  # mended rejects: what was bad again stands in new ones
+    if state == "done":
+        forget_mended(Path(done.file), bad)
     return done
 
 

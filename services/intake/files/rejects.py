@@ -15,6 +15,7 @@ MOST_CELL_CHARS = 2000
 ADDED = ("row", "code", "reason")
 """The columns before a list's own."""
 _MOST_DIGITS = 18
+_ASIDE = "mended"
 _ACTIVE = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -44,7 +45,15 @@ def out_of_the_way(file: Path, rejects: Path, begun: datetime) -> Path:
     """Where a run reads its file: mended rejects move aside, or those that the run finds would take their place."""
     if not (rejects.exists() and file.samefile(rejects)):
         return file
-    return rejects.rename(rejects.with_name(f"mended-{begun.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}.csv"))
+    aside = rejects.parent / _ASIDE
+    aside.mkdir(mode=0o700, exist_ok=True)
+    return rejects.rename(aside / f"{begun.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}.csv")
+
+
+def forget_mended(file: Path, rejects: Path) -> None:
+    """Remove a file that `out_of_the_way` moved, once all of it is sent: what was bad again stands in new rejects."""
+    if file.parent == rejects.parent / _ASIDE:
+        file.unlink()
 
 
 class Rejects:
