@@ -17,7 +17,7 @@ Keys = tuple[SourceKey, ...]
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The text to publish, and the sources that keep their keys, have others now, or have none any more."""
+    """The text to publish, and the sources that keep their keys, have others or their first now, or none any more."""
 
     body: str
     keeping: tuple[str, ...] = ()
@@ -31,9 +31,8 @@ def keeping_keys(body: str, before: SourceRules) -> Kept:
     now, had = _keys(rules), {name: keys for name, keys in _keys(before).items() if keys}
     silent = _silent(body, rules)
     due = {name: keys for name, keys in had.items() if name in silent}
-    other = {name for name in had.keys() - due.keys() if now.get(name) != had[name]}
-    changed = tuple(name for name in had if name in other and now.get(name))
-    closed = tuple(name for name in had if name in other and not now.get(name))
+    changed = tuple(name for name, keys in now.items() if keys and keys != had.get(name))
+    closed = tuple(name for name in had if name not in due and not now.get(name))
     return Kept(with_keys(body, due), tuple(due), changed, closed)
 
 

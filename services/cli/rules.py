@@ -17,6 +17,7 @@ from services.cli import books
 from services.cli.installation import is_known, running
 from services.cli.keptkeys import Kept, going_back, keeping_keys
 from services.cli.tables import show, table
+from services.intake.rules import SourceRules
 from services.runtime.errors import CaudalError, RulesInvalid
 from services.runtime.rulebook import book_version, parse_book, refuse_names_twice
 
@@ -142,7 +143,7 @@ def _with_kept_keys(kafka: str, body: str) -> str:
     except RulesInvalid as error:
         _stop(str(error), 1)
     _print_keys(kept.keeping, "keeping their keys, of which this text says nothing")
-    _print_keys(kept.changed, "with other keys than before")
+    _print_keys(kept.changed, "with keys other than those in force")
     _print_keys(kept.closed, "with no keys any more")
     return kept.body
 
@@ -154,7 +155,7 @@ def _with_keys_of_now(entries: Sequence[books.Entry], version: str) -> str:
         _stop(f"the text of version {version} is not known; `caudal rules publish` it from its file", 1)
     try:
         now = books.in_force(entries, "sources")
-        kept = going_back(body, now.rules) if now else Kept(body)
+        kept = going_back(body, now.rules if now else SourceRules(sources={}))
     except RulesInvalid as error:
         _stop(str(error), 1)
     _print_keys(kept.keeping, f"keeping the keys in force, not those of {version}")

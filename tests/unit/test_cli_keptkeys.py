@@ -56,8 +56,11 @@ def test_a_source_keeps_its_key_however_its_entry_is_written(entry: str) -> None
 def test_keys_that_change_or_vanish_on_purpose_are_named() -> None:
     keys = f"  two: {{keys: [{KEY % 9}]}}\n  five: {{keys: [{KEY % 4}]}}\n"
     body = "sources:\n  one: {keys: []}\n  four: {kind: kafka}\n" + keys
-    kept = keeping_keys(body, before("one", "two", "three", "four", "five"))
+    known = before("one", "two", "three", "four", "five")
+    kept = keeping_keys(body, known)
     assert (kept.keeping, kept.changed, kept.closed) == ((), ("two",), ("one", "three", "four"))
+    assert keeping_keys(f"sources:\n  new: {{keys: [{KEY % 7}]}}\n", known).changed == ("new",)
+    assert keeping_keys(f"sources:\n  one: {{keys: [{KEY % 0}]}}\n", rules(kept.body)).changed == ("one",)
     assert kept.body == body
 
 
