@@ -121,6 +121,8 @@ def _known_job(folder: Path, name: str) -> Job:
     job = read_job(folder, name)
     if job is None:
         _stop(f"no job {name!r}; `caudal imports` lists them", 1)
+    if job.state == "done" and not Path(job.file).exists():  # mended rejects, which are gone once they are sent
+        _stop(f"the last run of {name!r} is done: nothing of it is left to go on with", 1)
     return job
 
 

@@ -238,6 +238,8 @@ def test_rejects_mended_where_they_lie_outlive_a_kill_in_the_middle_of_their_imp
     leads = {d["contact"]["email"] for _, d in of_list(here.kafka, "wrong")}
     assert leads == {f"w{n}@example.com" for n in range(rows)} - {"w7@example.com"}
     assert [line.partition(",")[0] for line in rejects.read_text("utf-8-sig").splitlines()] == ["row", "9"]
+    again = imported("--resume", rejects.parent.name)
+    assert (again.exit_code, "is done: nothing of it is left" in again.output) == (1, True)
     assert not list(rejects.parent.glob("mended/*"))
 
 
