@@ -93,7 +93,7 @@ def outcome(
         said = f"consents: {counts.granted} granted, {counts.refused} refused, {counts.unclear} not understood"
         lines.append(said + (" (kept as answers; neither yes nor no)" if counts.unclear else ""))
     if counts.unreachable:
-        lines.append(f"{counts.unreachable} rows nobody can be reached by: no e-mail or phone that can be one")
+        lines.append(f"nobody can be reached by {counts.unreachable} of them: no e-mail or phone that can be one")
     if counts.rejected and folder:
         lines.append(
             f"the rejected rows and why: {folder / 'rejects.csv'}; mend them there or in the list, and import that "

@@ -268,6 +268,6 @@ def test_a_dry_run_counts_and_a_preview_shows_and_neither_sends(here: Here, tmp_
     dry, preview = imported(*words, "--dry-run"), imported(*words, "--preview")
     assert "3 rows: 2 would be sent, 1 rejected" in dry.output
     assert "row 6: required" in dry.output
-    assert "1 rows nobody can be reached by" in dry.output
+    assert "nobody can be reached by 1 of them" in dry.output
     assert "full_name: Íñigo Núñez" in preview.output
     assert (dry.exit_code, preview.exit_code, of_list(here.kafka, "dry")) == (0, 0, [])

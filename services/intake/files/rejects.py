@@ -47,7 +47,7 @@ def out_of_the_way(file: Path, rejects: Path, begun: datetime) -> Path:
         return file
     aside = rejects.parent / _ASIDE
     aside.mkdir(mode=0o700, exist_ok=True)
-    return rejects.rename(aside / f"{begun.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}.csv")
+    return rejects.rename(aside / f"rejects-{begun.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}.csv")
 
 
 def forget_mended(file: Path, rejects: Path) -> None:
