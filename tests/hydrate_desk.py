@@ -10,6 +10,7 @@ from schemas.events.leads import LeadNotified
 from schemas.topics import LEADS_NOTIFIED
 from services.intake.arrival import Accepted, Arrival
 from services.intake.hydrate.pace import Pace
+from services.intake.hydrate.queue import Job
 from services.intake.notices import read_notice
 from services.intake.rules import SourceRules
 from services.intake.service import build
@@ -22,6 +23,7 @@ from services.runtime.faults import Faults
 from services.runtime.follower import Books
 from services.runtime.frames import Frame
 from services.runtime.postgres import connect, migrate, select, transaction
+from services.runtime.service import Call
 from services.runtime.verdict import Book, Context, Emit, Incoming
 from tests.graph_server import Fake
 
@@ -81,6 +83,15 @@ class Desk:
         worker = clocks or self.clocks
         worker._next.clear()
         worker.turn()
+
+    def claimed(self) -> tuple[Call, Job, Context]:
+        """One lead claimed and not asked for yet: its clock, the claim, and the context that it was made in."""
+        call = self.clocks.service.clocks[0]
+        assert isinstance(call, Call)
+        with transaction(self.session) as cursor:
+            context = self.clocks.context(cursor)
+            (job,) = call.take(cursor, call.claim(cursor, context), context)
+        return call, job, context
 
     def told(self, event_type: str = "lead.received") -> list[Frame]:
         """Events of a type that wait in the outbox."""

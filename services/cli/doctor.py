@@ -7,7 +7,6 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -15,8 +14,6 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Annotated
 
-import psycopg2
-import psycopg2.errors
 import typer
 
 from deploy.embedded.settings import EmbeddedSettings
@@ -25,12 +22,12 @@ from services.cli import books
 from services.cli.configured import configured
 from services.cli.environment import wrong_settings
 from services.cli.installation import home
+from services.cli.intaketables import NotYet, intake_tables
 from services.cli.status import short
 from services.cli.vitals import READY, Vital, ask_broker, ask_database, states, vitals
 from services.intake.hydrate import store
-from services.runtime.errors import CaudalError
+from services.runtime.errors import CaudalError, Unavailable
 from services.runtime.kafka.reader import Reader
-from services.runtime.postgres import connect, transaction
 from services.runtime.settings import RuntimeSettings
 
 MIN_FREE_GB = 8  # so that PostgreSQL's log may grow to its full size
@@ -125,13 +122,12 @@ def on_the_log(servers: str) -> Iterator[Finding]:
 def told_by_id(dsn: str) -> Iterator[Finding]:
     """Each source that tells its leads by id: whether they can be read from its API."""
     try:
-        with closing(connect(dsn, "intake", "caudal-cli")) as session, transaction(session) as cursor:
+        with intake_tables(dsn) as cursor:
             shares = store.overview(cursor)
-    except psycopg2.errors.UndefinedTable:
-        return  # intake's worker has not run here yet
-    except psycopg2.Error as error:
-        wrong = str(error).strip().splitlines()[0]
-        yield Finding("leads told by id", False, wrong, "look at that server")
+    except NotYet:
+        return
+    except Unavailable as error:
+        yield Finding("leads told by id", False, str(error), "look at that server")
         return
     yield from (_hydrated(source, list(own)) for source, own in groupby(shares, lambda share: share.source))
 

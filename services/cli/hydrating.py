@@ -10,14 +10,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Annotated
 
-import psycopg2
-import psycopg2.errors
 import typer
 
 from schemas import codec
 from services.cli import books
 from services.cli.configured import configured
 from services.cli.installation import Installation, running
+from services.cli.intaketables import NotYet, intake_tables
 from services.cli.rules import log_reached
 from services.cli.sourcesecrets import secrets_file
 from services.cli.tables import show, table
@@ -29,9 +28,9 @@ from services.intake.outside import allowed
 from services.intake.settings import IntakeSettings
 from services.intake.sources.secrets import SourceSecrets
 from services.intake.sources.source import Source
-from services.runtime.errors import CaudalError
+from services.runtime.errors import CaudalError, Unavailable
 from services.runtime.kafka.producer import LogProducer
-from services.runtime.postgres import Cursor, connect, transaction
+from services.runtime.postgres import Cursor
 from services.runtime.transport import Message
 from services.runtime.verdict import Outgoing
 
@@ -161,12 +160,12 @@ def _wait(seconds: float) -> None:
 def _queue(here: Installation) -> Iterator[Cursor]:
     """Intake's tables; a sentence and exit code 1 where they are not there or not to be reached."""
     try:
-        with closing(connect(here.postgres, "intake", "caudal-cli")) as session, transaction(session) as cursor:
+        with intake_tables(here.postgres) as cursor:
             yield cursor
-    except psycopg2.errors.UndefinedTable:
-        raise _no("intake's worker has not run here yet: `caudal up` starts it") from None
-    except psycopg2.Error as error:
-        raise _no(f"PostgreSQL: {str(error).strip().splitlines()[0]}; see `caudal doctor`") from None
+    except NotYet as error:
+        raise _no(str(error)) from None
+    except Unavailable as error:
+        raise _no(f"PostgreSQL: {error}; see `caudal doctor`") from None
 
 
 def _no(sentence: str) -> typer.Exit:

@@ -21,7 +21,7 @@ from services.cli.sending import Ledger
 from services.intake.files.dates import day_first
 from services.intake.files.faults import FileRefused
 from services.intake.files.importing import BadRows, Import, Outlet
-from services.intake.files.jobs import Counts, Job, held, write_job
+from services.intake.files.jobs import Counts, Job, held, stamp, write_job
 from services.intake.files.layout import Asked, Layout, look, read
 from services.intake.files.mapping import Mapped, checked_targets, suggest
 from services.intake.files.opened import opened
@@ -120,7 +120,7 @@ def _priced(ready: Ready) -> Ready:
 def _carried_out(here: Installation, ready: Ready, folder: Path, stopped: Callable[[], bool]) -> Job:
     now, bad = datetime.now(UTC), folder / "rejects.csv"
     new = {"state": "running", "why": None, "counts": Counts(), "started_at": now, "updated_at": now}
-    job = ready.job.model_copy(update=new | {"file": str(out_of_the_way(Path(ready.job.file), bad, now))})
+    job = ready.job.model_copy(update=new | {"file": str(out_of_the_way(Path(ready.job.file), bad, stamp(now)))})
     write_job(here.home, job)
     state, why, counts = "paused", "a person stopped it", job.counts
     ledger = Ledger(here.ledger / f"import-{job.name}.jsonl")

@@ -85,10 +85,7 @@ def test_a_lead_that_is_read_again_after_a_kill_takes_no_second_place(
 def test_one_answer_that_is_recorded_twice_takes_one_place_or_none(at: Open, fake: Fake) -> None:
     desk = at(meta=capped(fake, 1))
     desk.tell("1")
-    call = desk.clocks.service.clocks[0]
-    with transaction(desk.session) as cursor:
-        context = desk.clocks.context(cursor)
-        (job,) = call.take(cursor, call.claim(cursor, context), context)
+    call, job, context = desk.claimed()
     answer = call.call(job, context)
     with suppress(Crash), transaction(desk.session) as cursor:
         assert [event.type for event in call.record(cursor, job, answer, context)] == ["lead.received"]

@@ -212,10 +212,7 @@ def test_a_worker_killed_between_claim_and_record_leaves_its_leads_to_another(at
 def test_an_answer_whose_claim_was_taken_over_changes_nothing(at: Open, fake: Fake) -> None:
     desk = at()
     desk.tell("1")
-    late = desk.clocks.service.clocks[0]
-    with transaction(desk.session) as cursor:
-        context = desk.clocks.context(cursor)
-        (job,) = late.take(cursor, late.claim(cursor, context), context)
+    late, job, context = desk.claimed()
     answer = late.call(job, context)
     desk.turn(61)
     assert desk.read() == ["1"]
@@ -227,10 +224,7 @@ def test_what_another_worker_has_claimed_or_waits_for_its_time_is_left_alone(at:
     desk = at()
     fake.script["2"] = [unreadable()]
     desk.tell("1")
-    call = desk.clocks.service.clocks[0]
-    with transaction(desk.session) as cursor:
-        context = desk.clocks.context(cursor)
-        call.take(cursor, call.claim(cursor, context), context)
+    desk.claimed()
     desk.tell("2")
     desk.turn()
     desk.tell("3")
@@ -241,10 +235,7 @@ def test_what_another_worker_has_claimed_or_waits_for_its_time_is_left_alone(at:
 def test_a_lead_deleted_while_it_is_asked_for_is_not_handed_on(at: Open, fake: Fake) -> None:
     desk = at()
     desk.tell("1")
-    call = desk.clocks.service.clocks[0]
-    with transaction(desk.session) as cursor:
-        context = desk.clocks.context(cursor)
-        (job,) = call.take(cursor, call.claim(cursor, context), context)
+    call, job, context = desk.claimed()
     answer = call.call(job, context)
     assert desk.tell("1", action="deleted") == []
     with transaction(desk.session) as cursor:

@@ -79,9 +79,14 @@ def job_name(source: str, what: Accepts, list_name: str) -> str:
     return f"{slug}-{sha256(f'{source}|{what}|{list_name}'.encode()).hexdigest()[:6]}"
 
 
+def stamp(begun: datetime) -> str:
+    """How a run's files are named, so that they stand in the order of their beginnings."""
+    return f"{begun.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}"
+
+
 def write_job(home: Path, job: Job) -> None:
     """Replace a run's state in one step; those of the list's other runs stay."""
-    file = job.folder(home) / f"run-{job.started_at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}.json"
+    file = job.folder(home) / f"run-{stamp(job.started_at)}.json"
     draft = file.with_suffix(".new")
     draft.write_text(job.model_dump_json(indent=1), encoding="utf-8")
     draft.replace(file)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self, TextIO
 
@@ -41,13 +40,16 @@ def _own_number(row: Row) -> int:
     return int(written) if written.isdecimal() and len(written) < _MOST_DIGITS else row.number
 
 
-def out_of_the_way(file: Path, rejects: Path, begun: datetime) -> Path:
-    """Where a run reads its file: mended rejects move aside, or those that the run finds would take their place."""
+def out_of_the_way(file: Path, rejects: Path, stamp: str) -> Path:
+    """Where a run reads its file: mended rejects move aside, or those that the run finds would take their place.
+
+    `stamp`: of the run (`jobs.stamp`).
+    """
     if not (rejects.exists() and file.samefile(rejects)):
         return file
     aside = rejects.parent / _ASIDE
     aside.mkdir(mode=0o700, exist_ok=True)
-    return rejects.rename(aside / f"rejects-{begun.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}.csv")
+    return rejects.rename(aside / f"rejects-{stamp}.csv")
 
 
 def forget_mended(file: Path, rejects: Path) -> None:
